@@ -265,7 +265,8 @@ static int check_overlap(struct chaos *c, const struct armed *mine, struct err *
 		if (from < to2 && from2 < to)
 			return err_set(
 				e, ERR_USAGE, 0,
-				"%s of %s overlaps %s of %s: heal that first, or give it an end (lasts)",
+				"%s of %s overlaps %s of %s: heal that first, or limit it with "
+				"lasts",
 				mine->f.ops->name, mine->f.target.name, a->f.ops->name,
 				a->f.target.name);
 	}

@@ -1,5 +1,5 @@
-/* Faults in time: each is injected at an instant or when a state is reached, and healed after its
- * time, by a thread of its own, while the scenario does something else. Hooks are called from
+/* Scheduled faults: a separate thread injects each one at a given time or when a state is reached,
+ * and heals it after its duration, while the scenario does something else. Hooks are called from
  * whichever thread injects or heals; keep them short. */
 #ifndef CHAOS_CHAOS_H
 #define CHAOS_CHAOS_H

@@ -52,14 +52,16 @@ int fault_check(const struct fault *f, struct err *e)
 		[FAULT_ON_PROCS] = "a cluster, a changefeed or the store",
 		[FAULT_ON_LINK] = "a link (t:link)",
 		[FAULT_ON_STORE_LINK] = "a link to the store (t:link { \"feed\", store })",
-		[FAULT_ON_DISK] = "a cluster with a disk of its own (disk_mb)",
+		[FAULT_ON_DISK] = "a cluster with its own disk (disk_mb)",
 	};
 	bool fits = f->ops->on == FAULT_ON_PROCS  ? f->target.n_procs > 0
 		    : f->ops->on == FAULT_ON_DISK ? f->target.disk[0] != 0
 						  : f->target.n_links > 0;
 
 	if (!fits)
-		return err_set(e, ERR_USAGE, 0, "%s: %s is not %s, or none of it runs",
+		return err_set(e, ERR_USAGE, 0,
+			       "%s: %s is not %s, or none of its processes is "
+			       "running",
 			       f->ops->name, f->target.name, wants[f->ops->on]);
 	return f->ops->check ? f->ops->check(f, e) : 0;
 }

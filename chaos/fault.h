@@ -1,7 +1,6 @@
 /* Faults as objects: a kind (a const table of verbs), a target, arguments. Inject and heal may be
- * called from any thread; both take microseconds, so that an instant is an instant. Healing twice
- * is fine. Kinds whose heal is NULL are done with when they have happened: what comes after a kill
- * is the scenario's to do. */
+ * called from any thread; both take microseconds. Healing twice is fine. A kind whose heal is NULL
+ * is over once it has happened: the scenario decides what follows a kill. */
 #ifndef CHAOS_FAULT_H
 #define CHAOS_FAULT_H
 

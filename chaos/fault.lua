@@ -26,14 +26,14 @@ local function kind_of(o)
   end
   for key in pairs(o) do
     if kinds[key] then
-      if kind then steps.usage(("t:fault: %s and %s are two faults: say them one after the other"):format(kind, key)) end
+      if kind then steps.usage(("t:fault: %s and %s are two faults: use two calls"):format(kind, key)) end
       kind = key
     end
   end
   for key in pairs(o) do
     if key ~= kind and not own[key] and not (kind and kinds[kind].args:find(" " .. tostring(key) .. " ", 1, true)) then
-      if not kind then steps.usage(("t:fault: there is no fault '%s' (there are %s)"):format(tostring(key), known_kinds())) end
-      steps.usage(("t:fault: %s takes no '%s'%s"):format(kind, tostring(key),
+      if not kind then steps.usage(("t:fault: unknown fault '%s' (known: %s)"):format(tostring(key), known_kinds())) end
+      steps.usage(("t:fault: %s has no argument '%s'%s"):format(kind, tostring(key),
         kinds[kind].args == " " and "" or "; it takes" .. kinds[kind].args:sub(1, -2)))
     end
   end
@@ -50,7 +50,7 @@ local function timing(o)
   if o.lasts then w.lasts = steps.duration(o.lasts) / 1000 end
   local later = o.later
   if type(o.when) == "table" then
-    if o.at then steps.usage("t:fault: at and when are two answers to one question") end
+    if o.at then steps.usage("t:fault: use either at or when") end
     for key, value in pairs(o.when) do
       if not conditions[key] then
         steps.usage(("t:fault: when has no '%s' (busy, split, lag_over of, request, match, nth, after_bytes, later)"):format(tostring(key)))
@@ -100,7 +100,7 @@ function Fault:wait(within)
   while true do
     if not self.handle and self.o.when() then arm(self) end
     if self.handle and native.state(self.handle) ~= "armed" then break end
-    if (steps.now() - from) * 1000 > ms then steps.timeout(("%s: its time did not come within %s"):format(tostring(self), within or "60s")) end
+    if (steps.now() - from) * 1000 > ms then steps.timeout(("%s: it did not happen within %s"):format(tostring(self), within or "60s")) end
     steps.wait(2)
   end
   native.settle(self.handle)
@@ -111,7 +111,7 @@ end
 function Fault:wait_healed(within)
   self:wait(within)
   if steps.planning() then return end
-  if kinds[self.kind].heals and not self.o.lasts then steps.usage(("%s has no end: give it lasts, or f:heal()"):format(tostring(self))) end
+  if kinds[self.kind].heals and not self.o.lasts then steps.usage(("%s has no end: set lasts, or call f:heal()"):format(tostring(self))) end
   local from, ms = steps.now(), span(within, "60s")
   while native.state(self.handle) == "active" do
     if (steps.now() - from) * 1000 > ms then steps.timeout(("%s: it was not healed within %s"):format(tostring(self), within or "60s")) end
@@ -188,7 +188,7 @@ Schedule.__index = Schedule
 local function drawn(range)
   if type(range) == "table" then
     local low, high = steps.duration(range[1]), steps.duration(range[2])
-    if high < low then steps.usage("t:schedule: a range goes up: { \"1s\", \"3s\" }") end
+    if high < low then steps.usage("t:schedule: a range must increase: { \"1s\", \"3s\" }") end
     return low + steps.random(high - low + 1)
   end
   return steps.duration(range)

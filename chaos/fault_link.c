@@ -132,7 +132,8 @@ const struct fault_ops fault_black_hole = {
 	.on = FAULT_ON_LINK,
 	.group = "black_hole",
 	.args = " direction ",
-	.what = "nothing arrives, connections stay open (direction = \"up\" or \"down\": one way)",
+	.what = "nothing arrives, connections stay open (direction = \"up\" or \"down\": in one "
+		"direction)",
 	.part = black_hole_part,
 	.inject = inject_part,
 	.heal = heal_part,
@@ -152,7 +153,7 @@ static int delay_check(const struct fault *f, struct err *e)
 {
 	if (f->args.delay_ms <= 0 || f->args.jitter_ms > f->args.delay_ms)
 		return err_set(e, ERR_USAGE, 0,
-			       "delay wants by = \"20ms\", and jitter of at most as much");
+			       "delay needs by = \"20ms\"; jitter must not be larger");
 	return 0;
 }
 
@@ -169,7 +170,7 @@ const struct fault_ops fault_delay = {
 	.on = FAULT_ON_LINK,
 	.group = "delay",
 	.args = " by jitter direction ",
-	.what = "every byte comes later by `by`, up to jitter more or less",
+	.what = "delays every byte by `by`, plus or minus jitter",
 	.check = delay_check,
 	.part = delay_part,
 	.inject = inject_part,
@@ -187,7 +188,8 @@ static void slow_part(const struct fault *f, struct link_fault *l, enum netproxy
 
 static int slow_check(const struct fault *f, struct err *e)
 {
-	return f->args.bytes_per_s ? 0 : err_set(e, ERR_USAGE, 0, "slow wants kb_per_s, from 1");
+	return f->args.bytes_per_s ? 0
+				   : err_set(e, ERR_USAGE, 0, "slow needs kb_per_s, at least 1");
 }
 
 static void slow_describe(const struct fault *f, struct strbuf *out)
@@ -223,7 +225,7 @@ static int slice_check(const struct fault *f, struct err *e)
 	return f->args.slice_bytes
 		       ? 0
 		       : err_set(e, ERR_USAGE, 0,
-				 "slice wants bytes, from 1 (and gap_us between the slices)");
+				 "slice needs bytes, at least 1 (and gap_us between the slices)");
 }
 
 static void slice_describe(const struct fault *f, struct strbuf *out)
@@ -275,7 +277,7 @@ static void reset_describe(const struct fault *f, struct strbuf *out)
 	if (f->args.after_bytes)
 		strbuf_addf(out, "each connection after %" PRIu64 " bytes", f->args.after_bytes);
 	else
-		strbuf_addstr(out, "all connections, once");
+		strbuf_addstr(out, "all connections once");
 	add_direction(f, out);
 }
 
@@ -284,7 +286,7 @@ const struct fault_ops fault_reset = {
 	.on = FAULT_ON_LINK,
 	.group = "reset",
 	.args = " after_bytes direction ",
-	.what = "connections are reset: all once, or each after after_bytes",
+	.what = "resets all connections once, or each one after after_bytes",
 	.part = reset_part,
 	.inject = reset_inject,
 	.heal = reset_heal,
@@ -303,7 +305,7 @@ static void commit_part(const struct fault *f, struct link_fault *l, enum netpro
 
 static void commit_describe(const struct fault *f, struct strbuf *out)
 {
-	strbuf_addstr(out, f->args.answer ? "committed there, not told here"
+	strbuf_addstr(out, f->args.answer ? "committed, without a response"
 					  : "the COMMIT does not arrive");
 }
 
@@ -312,7 +314,8 @@ const struct fault_ops fault_stall_commit = {
 	.on = FAULT_ON_LINK,
 	.group = "commit",
 	.args = " answer ",
-	.what = "a connection hangs from its COMMIT on: before it arrives, or (answer = true) after it was done",
+	.what = "a connection hangs from its COMMIT on: before the COMMIT arrives, or (answer = "
+		"true) after it was executed",
 	.part = commit_part,
 	.inject = inject_part,
 	.heal = heal_part,
@@ -332,7 +335,7 @@ const struct fault_ops fault_single = {
 	.on = FAULT_ON_LINK,
 	.group = "single",
 	.args = " ",
-	.what = "one connection goes ahead, the others wait with what they would write",
+	.what = "one connection may write while the others wait",
 	.part = single_part,
 	.inject = inject_part,
 	.heal = heal_part,
@@ -366,7 +369,9 @@ static int refuse_inject(struct fault *f, struct err *e)
 static int refuse_check(const struct fault *f, struct err *e)
 {
 	if (f->args.status && (f->args.status < 400 || f->args.status > 599))
-		return err_set(e, ERR_USAGE, 0, "refuse: status is 400 to 599, as 503");
+		return err_set(e, ERR_USAGE, 0,
+			       "refuse: status must be 400 to 599, for example "
+			       "503");
 	return 0;
 }
 
@@ -389,7 +394,8 @@ const struct fault_ops fault_refuse = {
 	.on = FAULT_ON_STORE_LINK,
 	.group = "http",
 	.args = " status share match ",
-	.what = "requests are answered 503 (or status) in the store's place; a share of them, or those that match",
+	.what = "requests get 503 (or status) instead of the store's response; all, a share of "
+		"them, or those that match",
 	.check = refuse_check,
 	.inject = refuse_inject,
 	.heal = http_heal,
@@ -422,7 +428,8 @@ const struct fault_ops fault_cut_body = {
 	.on = FAULT_ON_STORE_LINK,
 	.group = "http",
 	.args = " after_bytes share match answer ",
-	.what = "connections are cut in mid-body of a request, or (answer = true) of its answer, which the store may have done",
+	.what = "connections are cut in the middle of a request body, or (answer = true) of a "
+		"response body, when the store may have executed the request",
 	.inject = cut_body_inject,
 	.heal = http_heal,
 	.describe = cut_body_describe,

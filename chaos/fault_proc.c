@@ -48,7 +48,7 @@ const struct fault_ops fault_kill = {
 	.on = FAULT_ON_PROCS,
 	.group = "process",
 	.args = " ",
-	.what = "SIGKILL to every process of it, all in one instant",
+	.what = "SIGKILL to all its processes at the same moment",
 	.inject = kill_inject,
 };
 const struct fault_ops fault_interrupt = {
@@ -56,7 +56,7 @@ const struct fault_ops fault_interrupt = {
 	.on = FAULT_ON_PROCS,
 	.group = "process",
 	.args = " ",
-	.what = "SIGINT to every process of it, all in one instant",
+	.what = "SIGINT to all its processes at the same moment",
 	.inject = interrupt_inject,
 };
 const struct fault_ops fault_pause = {
@@ -64,7 +64,7 @@ const struct fault_ops fault_pause = {
 	.on = FAULT_ON_PROCS,
 	.group = "process",
 	.args = " ",
-	.what = "SIGSTOP to every process of it; healed by SIGCONT",
+	.what = "SIGSTOP to all its processes; healed by SIGCONT",
 	.inject = pause_inject,
 	.heal = pause_heal,
 };
@@ -171,7 +171,7 @@ static int memory_heal(struct fault *f, struct err *e)
 		}
 		l.rlim_cur = (rlim_t)f->saved[i];
 		if (set_limit(pid, &l, &was) < 0 && errno != ESRCH)
-			return err_sys(e, "lift the memory limit of %s", f->target.procs[i].name);
+			return err_sys(e, "remove the memory limit of %s", f->target.procs[i].name);
 	}
 	return 0;
 }
@@ -186,7 +186,7 @@ const struct fault_ops fault_memory = {
 	.on = FAULT_ON_PROCS,
 	.group = "memory",
 	.args = " spare_mb ",
-	.what = "no more memory than it has and spare_mb on top (its allocations fail)",
+	.what = "no memory beyond its present size plus spare_mb (allocations fail)",
 	.inject = memory_inject,
 	.heal = memory_heal,
 	.describe = memory_describe,

@@ -75,8 +75,8 @@ int fault_parse(struct fault *f, const char *const *words, size_t n, struct err 
 	f->ops = n ? fault_find(words[0]) : NULL;
 	if (!f->ops) {
 		fault_names(&names);
-		err_set(e, ERR_USAGE, 0, "there is no fault '%.40s' (there are %s)",
-			n ? words[0] : "", names.buf);
+		err_set(e, ERR_USAGE, 0, "unknown fault '%.40s' (known: %s)", n ? words[0] : "",
+			names.buf);
 		strbuf_release(&names);
 		return -1;
 	}
@@ -85,16 +85,16 @@ int fault_parse(struct fault *f, const char *const *words, size_t n, struct err 
 		const char *eq = strchr(words[i], '=');
 
 		if (!eq || eq == words[i] || (size_t)(eq - words[i]) >= sizeof(name))
-			return err_set(e, ERR_USAGE, 0, "%s: '%.60s' is no name=value",
+			return err_set(e, ERR_USAGE, 0, "%s: '%.60s' is not name=value",
 				       f->ops->name, words[i]);
 		memcpy(name, words[i], (size_t)(eq - words[i]));
 		name[eq - words[i]] = '\0';
 		if (!fault_takes(f->ops, name))
-			return err_set(e, ERR_USAGE, 0, "%s takes no '%s'%s%s", f->ops->name, name,
-				       f->ops->args[1] ? "; it takes" : "",
+			return err_set(e, ERR_USAGE, 0, "%s has no argument '%s'%s%s", f->ops->name,
+				       name, f->ops->args[1] ? "; it takes" : "",
 				       f->ops->args[1] ? f->ops->args : "");
 		if (set(&f->args, name, eq + 1) < 0)
-			return err_set(e, ERR_USAGE, 0, "%s: %s can't be '%.60s'", f->ops->name,
+			return err_set(e, ERR_USAGE, 0, "%s: %s cannot be '%.60s'", f->ops->name,
 				       name, eq + 1);
 	}
 	return 0;

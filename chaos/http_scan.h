@@ -1,6 +1,6 @@
-/* Follows the requests of one HTTP/1.1 connection in the order of their bytes, however they are cut
- * into pieces. What it cannot follow (an absurd head, a body coded in a way that it does not know)
- * becomes opaque: bytes are passed, faults and watches no longer apply. */
+/* Follows the requests of one HTTP/1.1 connection however its bytes are split. If it cannot follow
+ * a connection (an oversized head, an unknown transfer coding), it passes the bytes through, and
+ * faults and watches no longer apply. */
 #ifndef CHAOS_HTTP_SCAN_H
 #define CHAOS_HTTP_SCAN_H
 

@@ -89,8 +89,7 @@ int lua_child_replay(lua_State *L)
 	luaL_getmetatable(L, CHILD_METATABLE);
 	lua_setmetatable(L, -2);
 	snprintf(c->name, sizeof(c->name), "replay %u", ++serial);
-	if (runtime_plan(r,
-			 "drtest redo apply --storage %s --sink-uri <%s>, as a process of its own",
+	if (runtime_plan(r, "drtest redo apply --storage %s --sink-uri <%s>, as a separate process",
 			 uri, to->name))
 		return 1;
 	proc_self(self);

@@ -1,4 +1,4 @@
-/* A replay as a process of its own, so that a fault can kill it: `drtest redo apply`. */
+/* A replay as a separate process that a fault can kill: `drtest redo apply`. */
 #ifndef CHAOS_LUA_CHILD_H
 #define CHAOS_LUA_CHILD_H
 

@@ -162,20 +162,23 @@ static bool ground_lacks(const struct fault_ops *k, const char *thing, const str
 {
 	if ((!k || k->on == FAULT_ON_LINK || k->on == FAULT_ON_STORE_LINK) &&
 	    !ground_can(ground, ABLE_LINK)) {
-		strbuf_addf(missing, "%s: drtest can't come between the parties of the %s ground",
+		strbuf_addf(missing,
+			    "%s: drtest cannot put a proxy between the parties of the "
+			    "%s ground",
 			    thing, ground->name);
 		return true;
 	}
 	if (k && k->on == FAULT_ON_DISK && !ground_can(ground, ABLE_OWN_DISK)) {
 		strbuf_addf(
 			missing,
-			"%s: servers of the local ground alone have a disk of their own, not %s's",
+			"%s: only servers of the local ground have their own disk, not those of "
+			"%s",
 			thing, ground->name);
 		return true;
 	}
 	if (k && k->on == FAULT_ON_PROCS && !ground_can(ground, ABLE_STRIKE)) {
-		strbuf_addf(missing, "%s: the %s ground gives no hold of its processes", thing,
-			    ground->name);
+		strbuf_addf(missing, "%s: drtest has no access to the processes of the %s ground",
+			    thing, ground->name);
 		return true;
 	}
 	return false;
@@ -201,7 +204,7 @@ static int arm(lua_State *L)
 	f->next = x->all;
 	x->all = f;
 	if (!kind)
-		lua_usage(L, "there is no fault '%s'", lua_tostring(L, 1));
+		lua_usage(L, "unknown fault '%s'", lua_tostring(L, 1));
 	if (ground_lacks(kind, kind->name, runtime_ground(x->r), &missing))
 		err_set(&e, ERR_UNSUPPORTED, 0, "%s", missing.buf);
 	strbuf_release(&missing);
@@ -301,7 +304,8 @@ static int settle_component(struct lua_cluster *c, const struct struck *s, enum 
 			break;
 		if (pause_ms(5, d) < 0)
 			return err_set(e, ERR_TIMEOUT, 0,
-				       "%s: %u processes live on after their kill", c->name, n);
+				       "%s: %u processes are still running after SIGKILL", c->name,
+				       n);
 	}
 	cluster_part_died(c->c, part);
 	if (c->feed && !cluster_feeds(c->c))
@@ -472,7 +476,8 @@ int lua_fault_needs(const char *thing, const struct ground *ground, struct strbu
 		if (!lib)
 			strbuf_addstr(
 				missing,
-				"a server's clock that is off needs libfaketime: apt-get install faketime");
+				"a server with a wrong clock needs libfaketime: apt-get install "
+				"faketime");
 		return lib ? 1 : 0;
 	}
 	if (!k && strcmp(thing, "link") != 0)

@@ -36,7 +36,7 @@ static void add_procs(lua_State *L, struct fault_target *t, struct cluster *c,
 
 	t->n_procs += n;
 	if (!n && part != CLUSTER_ALL)
-		lua_usage(L, "%s has no such part that runs", cluster_name(c));
+		lua_usage(L, "%s has no such part, or it is not running", cluster_name(c));
 }
 
 /* The value at the top of the stack, one of a fault's targets. */
@@ -53,13 +53,13 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 			  kind->on == FAULT_ON_PROCS
 				  ? "a cluster, a changefeed or the store, not of a link"
 			  : kind->on == FAULT_ON_DISK
-				  ? "a cluster with a disk of its own (disk_mb), not of a link"
+				  ? "a cluster with its own disk (disk_mb), not of a link"
 				  : "a link: t:link { \"feed\", primary }");
 	if (lua_is_a(L, -1, LINK_METATABLE)) {
 		struct lua_link *l = lua_link_check(L, -1);
 
 		if (kind->on == FAULT_ON_STORE_LINK && !l->store)
-			lua_usage(L, "%s: %s is no link to the store", kind->name, l->name);
+			lua_usage(L, "%s: %s is not a link to the store", kind->name, l->name);
 		if (t->n_links == FAULT_LINKS_MAX)
 			lua_usage(L, "a fault has at most %d links", FAULT_LINKS_MAX);
 		t->links[t->n_links++] = l->p;
@@ -86,7 +86,7 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 		s.kind = STRUCK_FEED;
 		s.object = feed;
 		if (!feed->running)
-			lua_usage(L, "%s: changefeed %s does not run", kind->name, feed->id);
+			lua_usage(L, "%s: changefeed %s is not running", kind->name, feed->id);
 		add_name(t, "changefeed ");
 		snprintf(t->name + strlen(t->name), sizeof(t->name) - strlen(t->name), "%s",
 			 feed->id);
@@ -105,16 +105,16 @@ static void add_target(lua_State *L, const struct fault_ops *kind, struct lua_fa
 		s.kind = STRUCK_STORE;
 		s.object = store;
 		if (!store->port)
-			lua_usage(
-				L,
-				"%s: the store is a directory (--store file): there is no process of it",
-				kind->name);
+			lua_usage(L,
+				  "%s: the store is a directory (--store file) and has no process",
+				  kind->name);
 		add_name(t, "the store");
 		if (store->minio)
 			add_proc(L, t, minio_proc(store->minio));
 	} else {
 		lua_usage(L,
-			  "%s: a target is a cluster, a changefeed, the store or a link, not a %s",
+			  "%s: a target must be a cluster, a changefeed, the store or a link, "
+			  "not a %s",
 			  kind->name, luaL_typename(L, -1));
 	}
 	f->struck[f->n_struck++] = s;
@@ -147,7 +147,7 @@ static void read_match(lua_State *L, char out[96], const char *text)
 	if (!text)
 		return;
 	if (strlen(text) >= 96)
-		lua_usage(L, "a fault's match is at most 95 bytes");
+		lua_usage(L, "a fault's match can have at most 95 bytes");
 	strcpy(out, text);
 }
 
@@ -176,9 +176,11 @@ void lua_fault_read_args(lua_State *L, int index, struct fault_args *a)
 	a->memory_bytes = (uint64_t)spare << 20;
 	a->status = status > 999 ? 999 : (int)status;
 	if (a->share < 0 || a->share > 1)
-		lua_usage(L, "t:fault: share is 0 to 1");
+		lua_usage(L, "t:fault: share must be between 0 and 1");
 	if (direction && strcmp(direction, "up") != 0 && strcmp(direction, "down") != 0)
-		lua_usage(L, "t:fault: direction is \"up\" (there) or \"down\" (back), not \"%s\"",
+		lua_usage(L,
+			  "t:fault: direction must be \"up\" (requests) or \"down\" "
+			  "(responses), not \"%s\"",
 			  direction);
 	a->direction = !direction ? FAULT_BOTH : *direction == 'u' ? FAULT_UP : FAULT_DOWN;
 	read_match(L, a->match, match);
@@ -229,10 +231,10 @@ double lua_fault_read_when(lua_State *L, int index, struct chaos_when *w)
 		struct lua_link *l = lua_link_check(L, -1);
 
 		if (!l->store)
-			lua_usage(
-				L,
-				"t:fault: when = { request = … } wants a link to the store, not %s",
-				l->name);
+			lua_usage(L,
+				  "t:fault: when = { request = … } needs a link to the store, not "
+				  "%s",
+				  l->name);
 		w->trigger = CHAOS_REQUEST;
 		w->link = l->p;
 	}

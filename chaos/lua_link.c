@@ -28,9 +28,9 @@ int lua_link_make(lua_State *L)
 		port = lua_store_check(L, 2)->port;
 		name = "store";
 		if (!port)
-			lua_usage(
-				L,
-				"t:link: the store is a directory (--store file): nothing is between it and anybody");
+			lua_usage(L,
+				  "t:link: the store is a directory (--store file), so it has no "
+				  "link");
 	} else {
 		struct lua_cluster *c = lua_cluster_check(L, 2);
 
@@ -39,16 +39,17 @@ int lua_link_make(lua_State *L)
 	}
 	if (!ground_can(runtime_ground(x->r), ABLE_LINK)) {
 		err_set(&e, ERR_UNSUPPORTED, 0,
-			"t:link: drtest can't come between the parties of the %s ground, whose clusters others reach as well",
+			"t:link: drtest cannot put a proxy between the parties of the %s ground, "
+			"because others use these clusters",
 			runtime_ground(x->r)->name);
 		lua_raise(L, &e);
 	}
 	if (runtime_on_tidb(x->r) && !store &&
 	    (!strcmp(party, "backup") || !strcmp(party, "restore")))
-		lua_usage(
-			L,
-			"t:link: TiKV writes and reads TiDB's backups itself: { \"%s\", store } is the link that there is",
-			party);
+		lua_usage(L,
+			  "t:link: TiKV itself writes and reads TiDB's backups: use { \"%s\", "
+			  "store }",
+			  party);
 	l = xcalloc(1, sizeof(*l));
 	l->store = store;
 	snprintf(l->name, sizeof(l->name), "%s → %s", party, name);

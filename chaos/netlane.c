@@ -110,6 +110,18 @@ static int splice_once(struct conn *c, struct lane *l)
 	return n > 0;
 }
 
+/* Bytes received into buf; 0: none now, or the end; -1: the connection failed. */
+static ssize_t receive_piece(struct lane *l, char *buf)
+{
+	ssize_t n = l->readable ? recv(l->from, buf, PIECE_BYTES, 0) : -1;
+
+	if (n == 0)
+		l->eof = true;
+	if (n < 0 && (!l->readable || errno == EAGAIN))
+		n = l->readable = 0;
+	return n;
+}
+
 static int pump_plain(struct conn *c, struct lane *l)
 {
 	char *buf = c->p->scratch;
@@ -126,19 +138,9 @@ static int pump_plain(struct conn *c, struct lane *l)
 				return 0;
 			continue;
 		}
-		if (!l->readable || l->eof)
-			return 0;
-		n = recv(l->from, buf, PIECE_BYTES, 0);
-		if (n < 0 && errno == EAGAIN) {
-			l->readable = false;
-			return 0;
-		}
-		if (n < 0)
-			return -1;
-		if (n == 0) {
-			l->eof = true;
-			return 0;
-		}
+		n = l->eof ? 0 : receive_piece(l, buf);
+		if (n <= 0)
+			return (int)n;
 		m = l->writable ? send(l->to, buf, (size_t)n, MSG_NOSIGNAL) : 0;
 		if (m < 0 && errno != EAGAIN)
 			return -1;
@@ -209,19 +211,9 @@ static int read_all(struct conn *c, struct lane *l, int64_t now)
 				return -1;
 			l->in_pipe -= (size_t)n;
 		} else {
-			if (!l->readable)
-				return 0;
-			n = recv(l->from, buf, PIECE_BYTES, 0);
-			if (n < 0 && errno == EAGAIN) {
-				l->readable = false;
-				return 0;
-			}
-			if (n < 0)
-				return -1;
-			if (n == 0) {
-				l->eof = true;
-				return 0;
-			}
+			n = receive_piece(l, buf);
+			if (n <= 0)
+				return (int)n;
 		}
 		take_in(c, l, buf, (size_t)n, now);
 	}

@@ -1,7 +1,7 @@
-/* A TCP proxy on 127.0.0.1 between two parties, without root: what it does to the bytes is changed
- * while it runs. When it does nothing, large transfers are spliced in the kernel. It has a thread
- * of its own; every call here may come from any thread, and has taken effect on return. Faults of a
- * direction: UP is from the one who connects to the one who listens. */
+/* A TCP proxy on 127.0.0.1 between two parties, without root: its faults can be changed while it
+ * runs. Without a fault, the kernel splices large transfers. The proxy has its own thread; every
+ * function can be called from any thread and has taken effect when it returns. Directions: UP is
+ * from the connecting to the listening party. */
 #ifndef CHAOS_NETPROXY_H
 #define CHAOS_NETPROXY_H
 

@@ -13,25 +13,28 @@ struct options {
 	int64_t timeout_ms; /* 0: none */
 };
 #define AT(member) .at = offsetof(struct options, member)
-#define STORAGE                                                                                                                                                    \
-	{                                                                                                                                                          \
-		"storage", OPTION_TEXT, "URI",                                                                                                                     \
-			"s3://bucket/prefix?endpoint=...&access-key=... or file:///directory; this URI and the server's may be @FILE or env:NAME, argv is public", \
-			AT(storage)                                                                                                                                \
+#define STORAGE                                                                                    \
+	{                                                                                          \
+		"storage", OPTION_TEXT, "URI",                                                     \
+			"s3://bucket/prefix?endpoint=...&access-key=... or file:///directory. To " \
+			"keep secrets off the command line, use @FILE or env:NAME for this URI "   \
+			"and the server's",                                                        \
+			AT(storage)                                                                \
 	}
-#define WORKERS                                                                                   \
-	{                                                                                         \
-		"workers", OPTION_UNSIGNED, "N", "connections at the same time (4)", AT(threads), \
-			.min = 1, .max = 64                                                       \
+#define WORKERS                                                                            \
+	{                                                                                  \
+		"workers", OPTION_UNSIGNED, "N", "connections (4)", AT(threads), .min = 1, \
+										 .max = 64 \
 	}
-#define RATE                                                                                \
-	{                                                                                   \
-		"rate-limit", OPTION_UNSIGNED, "MB", "megabytes of rows a second, at most", \
-			AT(rate_mb), .min = 1, .max = 1000000                               \
-	}
-#define TIMEOUT                                                                                 \
+#define RATE                                                                                    \
 	{                                                                                       \
-		"timeout", OPTION_TIME_MS, "TIME", "give up after 90s, 10m, 2h", AT(timeout_ms) \
+		"rate-limit", OPTION_UNSIGNED, "MB", "at most MB megabytes of rows per second", \
+			AT(rate_mb), .min = 1, .max = 1000000                                   \
+	}
+#define TIMEOUT                                                                                \
+	{                                                                                      \
+		"timeout", OPTION_TIME_MS, "TIME", "give up after TIME, such as 90s, 10m, 2h", \
+			AT(timeout_ms)                                                         \
 	}
 
 static const struct option_def backup_options[] = {
@@ -40,9 +43,9 @@ static const struct option_def backup_options[] = {
 	STORAGE,
 	WORKERS,
 	RATE,
-	{ "tso-map", OPTION_TEXT, "FILE", "the local ground's commit clock: gives BackupTS",
+	{ "tso-map", OPTION_TEXT, "FILE", "the local ground's commit clock, which gives BackupTS",
 	  AT(tso_map) },
-	{ "tidb-snapshot", OPTION_TEXT, "TSO", "TiDB: read at this TSO (the present one)",
+	{ "tidb-snapshot", OPTION_TEXT, "TSO", "TiDB: read at this TSO (the current one)",
 	  AT(tidb_snapshot) },
 	TIMEOUT,
 	{ "from", OPTION_RENAMED, .at = 0, .now = "source-uri" },
@@ -65,20 +68,20 @@ static const struct command_def backup_command = {
 	.usage =
 		"drtest backup --source-uri URI --storage URI [--workers N] [--rate-limit MB] [--tso-map "
 		"FILE] [--tidb-snapshot TSO] [--timeout TIME]",
-	.about = "Writes a backup of all databases, as they are at one instant, to the storage: "
-		 "tables, views, sequences. It names what it does not carry (users, routines, "
-		 "triggers, events, history of versioned tables). Rows may change meanwhile; a DDL "
-		 "waits until the backup is done.",
+	.about = "Writes a consistent backup of all databases to the storage: tables, views, "
+		 "sequences. Lists what it leaves out (users, routines, triggers, events, the "
+		 "history of versioned tables). Rows may change during the backup; a DDL waits "
+		 "until it is done.",
 	.options = backup_options,
 };
 static const struct command_def restore_command = {
 	.name = "restore",
 	.usage =
 		"drtest restore --target-uri URI --storage URI [--workers N] [--rate-limit MB] [--timeout TIME]",
-	.about =
-		"Restores a backup into a server that has none of its tables. Checks the whole "
-		"backup before it writes a row. Runs only definitions that are a server's own CREATE "
-		"of that object. A view whose function the server lacks is left out and named.",
+	.about = "Restores a backup into a server that has none of its tables. Checks the whole "
+		 "backup before it writes a row. From the backup, it only runs a server's own "
+		 "CREATE statements for its objects. Leaves out, and lists, views that use a "
+		 "missing function.",
 	.options = restore_options,
 };
 
@@ -99,7 +102,7 @@ static int finish(const char *name, int rc, const struct err *e, const struct st
 	       store_uri_redacted(st), r->size_bytes, r->backup_ts, when, r->tables, r->rows,
 	       (double)r->queue_us / 1e6, (double)r->execution_us / 1e6);
 	if (r->locked)
-		printf("Note         a short global read lock was needed for one snapshot\n");
+		printf("Note         one snapshot needed a short global read lock\n");
 	if (*r->warnings)
 		printf("Warning      %s\n", r->warnings);
 	return 0;
@@ -120,7 +123,7 @@ static int run(int argc, char **argv, bool backup)
 	if (rc)
 		return rc == 1 ? 0 : 2;
 	if (!o.endpoint || !o.storage)
-		return options_wrong(c, "--%s and --storage are needed",
+		return options_wrong(c, "--%s and --storage are required",
 				     backup ? "source-uri" : "target-uri");
 	if (o.timeout_ms)
 		deadline = deadline_in_ms(o.timeout_ms);

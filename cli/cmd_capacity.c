@@ -14,14 +14,13 @@
 /* Each becomes the scenario's option of that name. */
 static const struct option_def own[] = {
 	{ "target", OPTION_TEXT, "LIST",
-	  "p50, p95, p99, p999, max (latency from the due time), lag (of the changefeed), rpo, each "
-	  "below a time: 'p99<50ms,lag<5s'",
+	  "limits for p50, p95, p99, p999, max (latency from the due time), lag (of the "
+	  "changefeed), rpo: 'p99<50ms,lag<5s'",
 	  .at = 0 },
-	{ "min-rate", OPTION_TEXT, "N", "transactions per second: where the search begins",
-	  .at = 0 },
-	{ "max-rate", OPTION_TEXT, "N", "what it does not go beyond", .at = 0 },
-	{ "precision", OPTION_TEXT, "PCT", "how near the knee is to be found (10)", .at = 0 },
-	{ "hold", OPTION_TEXT, "TIME", "how long a rate is held at least (8s)", .at = 0 },
+	{ "min-rate", OPTION_TEXT, "N", "start the search at N transactions per second", .at = 0 },
+	{ "max-rate", OPTION_TEXT, "N", "do not go beyond N", .at = 0 },
+	{ "precision", OPTION_TEXT, "PCT", "precision of the result (10)", .at = 0 },
+	{ "hold", OPTION_TEXT, "TIME", "hold each rate for at least this time (8s)", .at = 0 },
 	{ "workers", OPTION_TEXT, "N", "connections of the load", .at = 0 },
 	{ "shards", OPTION_TEXT, "N",
 	  "the load as N processes, which this one starts (1); with --rendezvous: which wait elsewhere",
@@ -41,16 +40,17 @@ static const struct option_def own[] = {
 static const struct command_def command = {
 	.name = "capacity",
 	.usage = "drtest capacity [--target 'p99<50ms,lag<5s'] [options]",
-	.about =
-		"Searches the highest rate that two clusters with a changefeed take: doubles it "
-		"until a target breaks, then halves the distance. Holds each rate long enough to be "
-		"believed, and tries one that breaks twice. Reports the knee and the curve: rate "
-		"against p50, p99, lag, and what would be lost if the primary died now. With --shards "
-		"many processes are the load, here or on other machines: their histograms add up.",
+	.about = "Finds the highest rate that two clusters with a changefeed sustain: doubles the "
+		 "rate until a target is missed, then bisects. Holds each rate long enough for a "
+		 "reliable result, and repeats a rate that misses. Prints the highest rate and "
+		 "the curve: p50, p99, lag, and what would be lost if the primary died at that "
+		 "rate. With --shards many processes are the load, here or on other machines: "
+		 "their histograms add up.",
 	.options = own,
-	.more = "And those of `drtest run`: --on, --store, --seed, --out, --timeout, --plan, --keep, --json\n"
-		"Exit code: 0 a knee was found, 1 not even the lowest rate holds, 2 wrong usage, 3 "
-		"the environment, 4 unknown, 130 interrupted.",
+	.more = "Also these options of `drtest run`: --on, --store, --seed, --out, --timeout, "
+		"--plan, --keep, --json\n"
+		"Exit code: 0 a highest rate was found, 1 even the lowest rate misses the "
+		"target, 2 wrong usage, 3 the environment, 4 unknown, 130 interrupted.",
 };
 
 int cmd_capacity(int argc, char **argv)
@@ -73,7 +73,7 @@ int cmd_capacity(int argc, char **argv)
 			goto out;
 		}
 		if (strncmp(name, "--", 2) != 0 || n + 3 > WORDS_MAX) {
-			rc = options_wrong(&command, "'%.80s' is no option", name);
+			rc = options_wrong(&command, "unexpected argument '%.80s'", name);
 			goto out;
 		}
 		len = strcspn(name + 2, "=");
@@ -92,7 +92,7 @@ int cmd_capacity(int argc, char **argv)
 		o = option_of_now(&command, o);
 		value = name[2 + len] ? name + 3 + len : i + 1 < argc ? argv[++i] : NULL;
 		if (!value) {
-			rc = options_wrong(&command, "--%s wants a value", o->name);
+			rc = options_wrong(&command, "--%s needs a value", o->name);
 			goto out;
 		}
 		words[n++] = "--set";

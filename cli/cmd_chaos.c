@@ -49,35 +49,37 @@ static int take_to(void *into, const char *text, struct err *e)
 
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def options[] = {
-	{ "upstream", OPTION_TAKE, "[HOST:]PORT", "proxy: the server behind it", .take = take_to },
-	{ "listen", OPTION_UNSIGNED, "PORT", "proxy: of 127.0.0.1 (a free one)", AT(listen),
-	  .min = 1, .max = 65535 },
-	{ "http", OPTION_FLAG, NULL, "proxy: it follows requests: for faults of a store",
+	{ "upstream", OPTION_TAKE, "[HOST:]PORT", "proxy: the server to forward to",
+	  .take = take_to },
+	{ "listen", OPTION_UNSIGNED, "PORT", "proxy: the port on 127.0.0.1 (a free one)",
+	  AT(listen), .min = 1, .max = 65535 },
+	{ "http", OPTION_FLAG, NULL, "proxy: parse HTTP requests, for faults of a store",
 	  AT(o.http) },
-	{ "seed", OPTION_WHOLE, "N", "proxy: of what is drawn (42)", AT(o.seed) },
+	{ "seed", OPTION_WHOLE, "N", "proxy: seed for random values (42)", AT(o.seed) },
 	{ "foreign", OPTION_FLAG, NULL,
-	  "kill and the like, by root: a process, too, that neither a run of drtest nor the calling shell has started",
+	  "kill and similar, as root: also allow a process that neither a run of drtest nor the "
+	  "calling shell started",
 	  AT(foreign) },
 	{ "to", OPTION_RENAMED, .at = 0, .now = "upstream" },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "chaos",
-	.usage =
-		"drtest chaos list                              the faults, their arguments, what "
-		"this machine lacks for them\n"
-		"drtest chaos proxy --upstream [HOST:]PORT [--listen PORT] [--http] [--seed N] [FAULT "
-		"name=value...]\n"
-		"drtest chaos kill|interrupt|pause|memory TARGET... [name=value...] [--lasts TIME]",
-	.about =
-		"Faults by hand. proxy stands on 127.0.0.1 between two parties and reads what it has "
-		"to do from its input, a line each: `delay by=20ms jitter=5ms`, `slow kb_per_s=100 "
-		"direction=up`, `cut`, `refuse status=503 share=0.5` (with --http), `heal [FAULT]`, "
-		"`stats`, `quit`. TARGET is a process id, or the name of a server of a living run: "
-		"primary, secondary (a process whose data are in /var/tmp/drtest-*/NAME). pause and "
-		"memory are healed after --lasts, or at the end of input, or by Ctrl-C.",
+	.usage = "drtest chaos list                              list the faults, their "
+		 "arguments, what this machine lacks for them\n"
+		 "drtest chaos proxy --upstream [HOST:]PORT [--listen PORT] [--http] [--seed N] "
+		 "[FAULT name=value...]\n"
+		 "drtest chaos kill|interrupt|pause|memory TARGET... [name=value...] [--lasts "
+		 "TIME]",
+	.about = "Injects faults by hand. proxy listens on 127.0.0.1 between two parties and "
+		 "reads commands from its standard input, one per line: `delay by=20ms "
+		 "jitter=5ms`, `slow kb_per_s=100 direction=up`, `cut`, `refuse status=503 "
+		 "share=0.5` (with --http), `heal [FAULT]`, `stats`, `quit`. TARGET is a process "
+		 "ID, or the name of a server of a running drill: primary, secondary (a process "
+		 "whose data is in /var/tmp/drtest-*/NAME). pause and memory end after --lasts, "
+		 "at the end of the input, or on Ctrl-C.",
 	.options = options,
-	.more = "Exit code: 0 done, 2 wrong usage, 3 it could not be done.",
+	.more = "Exit code: 0 done, 2 wrong usage, 3 the fault failed.",
 	.operands_max = INT_MAX,
 };
 
@@ -113,7 +115,7 @@ static int list_faults(void)
 		if ((*k)->args[1])
 			printf("%-35sarguments:%s\n", "", (*k)->args);
 		if ((*k)->needs && (*k)->needs(&missing) < 0)
-			printf("%-35snot here: %s\n", "", missing.buf);
+			printf("%-35snot available: %s\n", "", missing.buf);
 		strbuf_release(&missing);
 	}
 	return EXIT_PASS;
@@ -160,11 +162,10 @@ static int inject(struct proxy *x, const char *const *words, size_t n, struct er
 		return -1;
 	if (f.ops->was && !strcmp(f.ops->was, words[0]))
 		fprintf(stderr,
-			"note: the fault %s is now %s; the old name goes with the next version\n",
+			"note: the fault %s is now %s; the next version removes the old name\n",
 			f.ops->was, f.ops->name);
 	if (f.ops->on == FAULT_ON_STORE_LINK && !x->http)
-		return err_set(e, ERR_USAGE, 0, "%s wants a proxy that follows requests: --http",
-			       f.ops->name);
+		return err_set(e, ERR_USAGE, 0, "%s needs a proxy with --http", f.ops->name);
 	snprintf(f.target.name, sizeof(f.target.name), "127.0.0.1:%d", netproxy_to_port(x->p));
 	if (f.ops->on == FAULT_ON_LINK || f.ops->on == FAULT_ON_STORE_LINK)
 		f.target.links[f.target.n_links++] = x->p;
@@ -191,9 +192,9 @@ static void print_stats(struct proxy *x)
 	struct netproxy_stats st;
 
 	netproxy_get_stats(x->p, &st);
-	printf("%" PRIu64 " connections, %" PRIu64 " open; %" PRIu64 " bytes there, %" PRIu64
-	       " back; %" PRIu64 " requests, %" PRIu64 " refused, %" PRIu64 " cut, %" PRIu64
-	       " COMMITs stalled\n",
+	printf("%" PRIu64 " connections, %" PRIu64 " open; %" PRIu64 " bytes up, %" PRIu64
+	       " down; %" PRIu64 " "
+	       "requests, %" PRIu64 " refused, %" PRIu64 " cut, %" PRIu64 " COMMITs stalled\n",
 	       st.connections, st.open, st.bytes[0], st.bytes[1], st.requests, st.refused, st.cut,
 	       st.stalled);
 }
@@ -249,14 +250,14 @@ static int run_proxy(int argc, char **argv)
 		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
 	o->listen_port = (int)q.listen;
 	if (!o->to_port)
-		return print_usage("proxy wants --upstream PORT");
+		return print_usage("proxy needs --upstream PORT");
 	x.http = o->http;
 	x.p = netproxy_start(o, &e);
 	if (!x.p)
 		return print_error(&e);
 	if (o->listen_port && netproxy_port(x.p) != o->listen_port) {
 		netproxy_free(x.p);
-		fprintf(stderr, "drtest chaos: port %d of 127.0.0.1 is taken\n", o->listen_port);
+		fprintf(stderr, "drtest chaos: port %d on 127.0.0.1 is in use\n", o->listen_port);
 		return EXIT_ENV;
 	}
 	if (optind < argc &&
@@ -337,10 +338,8 @@ static int may_be_meant(int pid, bool foreign, struct err *e)
 	struct stat st;
 
 	if (is_above_us(pid))
-		return err_set(
-			e, ERR_USAGE, 0,
-			"process %d is one that this command runs under (a shell, a terminal)",
-			pid);
+		return err_set(e, ERR_USAGE, 0,
+			       "process %d is a parent of this command (a shell, a terminal)", pid);
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	if (stat(path, &st) < 0)
 		return err_sys(e, "process %d", pid);
@@ -348,12 +347,14 @@ static int may_be_meant(int pid, bool foreign, struct err *e)
 		return 0;
 	if (st.st_uid != geteuid())
 		return err_set(e, ERR_USAGE, 0,
-			       "process %d is another user's (%u), and no server of a run%s", pid,
-			       (unsigned)st.st_uid, geteuid() == 0 ? ": --foreign" : "");
+			       "process %d belongs to another user (%u) and is not a server of a "
+			       "run%s",
+			       pid, (unsigned)st.st_uid, geteuid() == 0 ? ": --foreign" : "");
 	if (geteuid() == 0 && !started_by_callers(pid))
 		return err_set(
 			e, ERR_USAGE, 0,
-			"process %d is root's, and neither of a run of drtest nor started by the shell that calls: --foreign",
+			"process %d belongs to root, but not to a run of drtest, and the calling "
+			"shell did not start it: use --foreign to allow it",
 			pid);
 	return 0;
 }
@@ -374,7 +375,8 @@ static int add_pid(struct fault *f, int pid, bool foreign, struct err *e)
 		return -1;
 	if (getpgid(pid) != pid)
 		return err_set(e, ERR_USAGE, 0,
-			       "process %d is no leader of a group (that is %d): name the leader",
+			       "process %d is not the leader of its process group: use the "
+			       "leader, %d",
 			       pid, (int)getpgid(pid));
 	return 0;
 }
@@ -393,7 +395,9 @@ static int add_target(struct fault *f, const char *name, bool foreign, struct er
 	if (!*end && pid > 1)
 		return add_pid(f, (int)pid, foreign, e);
 	if (!*end || strchr(name, '/'))
-		return err_set(e, ERR_USAGE, 0, "'%s' is neither a process id nor a server's name",
+		return err_set(e, ERR_USAGE, 0,
+			       "'%s' is neither a process ID nor the name of a "
+			       "server",
 			       name);
 	d = opendir("/proc");
 	while (d && (ent = readdir(d)))
@@ -433,7 +437,7 @@ static int strike_processes(const char *kind, int argc, char **argv)
 		if (!strcmp(argv[i], "--lasts")) {
 			lasts_ms = i + 1 < argc ? duration_parse_ms(argv[++i]) : -1;
 			if (lasts_ms < 0)
-				return print_usage("--lasts wants a time, as 2s");
+				return print_usage("--lasts needs a time such as 2s");
 		} else if (argv[i][0] == '-') {
 			return print_usage(argv[i]);
 		} else if (strchr(argv[i], '=') && n_words < WORDS_MAX) {
@@ -449,15 +453,15 @@ static int strike_processes(const char *kind, int argc, char **argv)
 	}
 	f.target = target.target;
 	if (!f.target.n_procs)
-		return print_usage("a process id, or a server's name, is wanted");
+		return print_usage("missing process ID or server name");
 	rc = fault_inject(&f, &e);
 	if (rc == 0 && f.ops->heal) {
 		struct pollfd in = { .fd = lasts_ms < 0 ? 0 : -1, .events = POLLIN };
 		struct deadline d =
 			deadline_in_ms(lasts_ms < 0 ? 30ll * 24 * 3600 * 1000 : lasts_ms);
 
-		printf("%s of %s; healed %s\n", f.ops->name, f.target.name,
-		       lasts_ms < 0 ? "at the end of input, or by Ctrl-C" : "after its time");
+		printf("%s: %s; heals %s\n", f.ops->name, f.target.name,
+		       lasts_ms < 0 ? "at the end of the input or on Ctrl-C" : "after its time");
 		fflush(stdout);
 		while (!clock_cancelled() && !deadline_passed(d) && poll(&in, 1, 20) <= 0)
 			;
@@ -489,7 +493,8 @@ int cmd_chaos(int argc, char **argv)
 		return strike_processes(verb, argc - 1, argv + 1);
 	if (k)
 		return print_usage(
-			"that is a fault of a link or a disk: drtest chaos proxy, or t:fault in a scenario");
-	return print_usage(*verb ? "there are list, proxy, kill, interrupt, pause, memory"
-				 : "a verb is wanted");
+			"this fault is for a link or a disk: use drtest chaos proxy, or t:fault "
+			"in a scenario");
+	return print_usage(*verb ? "use list, proxy, kill, interrupt, pause or memory"
+				 : "missing verb");
 }

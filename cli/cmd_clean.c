@@ -33,27 +33,26 @@ struct request {
 	bool undo, dry_run;
 };
 static const struct option_def options[] = {
-	{ "undo", OPTION_FLAG, NULL, "only puts back what was changed on clusters",
+	{ "undo", OPTION_FLAG, NULL, "only undo what runs changed on clusters",
 	  .at = offsetof(struct request, undo) },
-	{ "dry-run", OPTION_FLAG, NULL, "says what would be removed, and does nothing",
+	{ "dry-run", OPTION_FLAG, NULL, "print what would be removed, and do nothing",
 	  .at = offsetof(struct request, dry_run) },
 	{ "clusters", OPTION_TEXT, "FILE",
-	  "removes what runs have left on these clusters and in their store: paused changefeeds (with their "
-	  "redo logs), tables of loads, restored databases, drtest_feed, the runs' objects; each run's report lists them",
+	  "remove what runs left on these clusters and in their store: paused changefeeds (with "
+	  "their redo logs), tables of loads, restored databases, drtest_feed, the runs' "
+	  "objects; each run's report lists them",
 	  .at = offsetof(struct request, clusters) },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "clean",
 	.usage = "drtest clean [--undo | --dry-run]\ndrtest clean --clusters FILE [--dry-run]",
-	.about =
-		"Ends servers and removes data and locks that earlier runs left (--keep, a power "
-		"cut), and puts back what a run that was killed had changed on clusters that are not "
-		"its own: garbage collection is on again, TiCDC's user is dropped, its changefeed "
-		"paused.",
+	.about = "Stops servers and removes data and locks that earlier runs left (--keep, a "
+		 "power failure), and undoes what a killed run had changed on your clusters: "
+		 "enables garbage collection, drops TiCDC's user, pauses its changefeed.",
 	.options = options,
-	.more = "Only what this user's drtest made is touched; what merely bears such a name is "
-		"listed. The folders of runs stay; so does whatever a living run needs.",
+	.more = "Removes only what this user's drtest created, and lists other objects with such "
+		"names. Keeps the run directories and everything that a current run needs.",
 };
 
 static int clean_clusters(const char *file, bool dry_run)
@@ -68,7 +67,7 @@ static int clean_clusters(const char *file, bool dry_run)
 	n = dry_run ? 0 : undo_work_off(print_line, NULL);
 	n += undo_remove_left(file, dry_run, print_line, NULL, &failed);
 	if (!n && !failed)
-		puts("nothing of an ended run is left there");
+		puts("nothing to remove: no ended run left anything there");
 	return failed ? EXIT_ENV : EXIT_PASS;
 }
 
@@ -88,7 +87,7 @@ static int clean_here(bool undo, bool dry_run)
 						 dry_run ? would_remove : print_removed, NULL);
 	n += dry_run ? 0 : undo_work_off(print_line, NULL);
 	if (!n && !dry_run)
-		puts("nothing was left behind");
+		puts("nothing to remove");
 	return EXIT_PASS;
 }
 
@@ -100,6 +99,6 @@ int cmd_clean(int argc, char **argv)
 	if (rc)
 		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
 	if (q.undo && (q.dry_run || q.clusters))
-		return options_wrong(&command, "--undo stands alone");
+		return options_wrong(&command, "--undo cannot be combined with other options");
 	return q.clusters ? clean_clusters(q.clusters, q.dry_run) : clean_here(q.undo, q.dry_run);
 }

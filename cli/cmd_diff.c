@@ -68,16 +68,16 @@ static void print_tables(const struct compare_result *r)
 		const struct compare_table *t = &r->table[i];
 
 		if (t->unlike)
-			printf("  %s: rows not compared, for the columns differ: %" PRIu64
-			       " and %" PRIu64 " rows\n",
+			printf("  %s: rows not compared because the columns differ: %" PRIu64 " "
+			       "and %" PRIu64 " rows\n",
 			       t->name, t->rows_a, t->rows_b);
 		else if (t->put || t->del)
 			printf("  %s: %" PRIu64 " rows missing or different, %" PRIu64
 			       " extra, of %" PRIu64 " and %" PRIu64 "%s\n",
 			       t->name, t->put, t->del, t->rows_a, t->rows_b,
-			       t->keyless
-				       ? "; it has no key: TiCDC leaves such a table out unless force-replicate is on"
-				       : "");
+			       t->keyless ? "; it has no key, and TiCDC does not replicate such a "
+					    "table unless force-replicate is on"
+					  : "");
 	}
 }
 
@@ -283,7 +283,7 @@ static void say_like_them(const struct options *o, const struct compare_result *
 		if (t->put || t->del)
 			printf("The data of %s is not equal\n", name);
 		else if (t->changing)
-			printf("%s is written to while it is compared\n", name);
+			printf("%s was written to during the compare\n", name);
 		else if (t->unread)
 			printf("The data of %s is not all compared: rows are larger than max_allowed_packet\n",
 			       name);
@@ -323,7 +323,8 @@ static int take_snapshot(void *into, const char *text, struct err *e)
 	((struct options *)into)->snapshot_auto = true;
 	return strcmp(text, "auto")
 		       ? option_wants(e, text,
-				      "auto; or --a-snapshot and --b-snapshot with a TSO each")
+				      "auto; or use --a-snapshot and --b-snapshot, each with a "
+				      "TSO")
 		       : 0;
 }
 
@@ -353,54 +354,56 @@ static int take_ignore(void *into, const char *text, struct err *e)
 #define AT(member) .at = offsetof(struct options, member)
 static const struct option_def options[] = {
 	{ "a", OPTION_TEXT, "URI",
-	  "mysql://user:password@host:port/?ssl-ca=FILE, or @FILE or env:NAME that holds it (argv is public)",
+	  "mysql://user:password@host:port/?ssl-ca=FILE; to keep the password off the command "
+	  "line, @FILE or env:NAME with the URI",
 	  AT(a) },
 	{ "b", OPTION_TEXT, "URI", "the other server", AT(b) },
 	{ "config", OPTION_TEXT, "FILE", "a configuration of sync_diff_inspector", AT(config),
 	  .letter = 'C' },
 	{ "tables", OPTION_TAKE, "PATTERN",
-	  "only tables whose db.table matches, as \"sbtest.*\"; \"!db.table\" leaves out; may be "
-	  "given again: the last that matches decides. A pattern that matches no table is wrong usage",
+	  "only tables whose db.table matches, such as \"sbtest.*\"; \"!db.table\" excludes. Can "
+	  "be repeated; the last match decides. A pattern that matches no table is wrong usage",
 	  .take = take_tables },
 	{ "ignore", OPTION_TAKE, "PATTERN",
-	  "a table (\"sbtest.log*\") or a column (\"sbtest.*.updated_at\") that is not compared; may "
-	  "be given again. One that matches nothing is wrong usage",
+	  "do not compare this table (\"sbtest.log*\") or column (\"sbtest.*.updated_at\"). Can "
+	  "be repeated. A pattern that matches nothing is wrong usage",
 	  .take = take_ignore },
-	{ "struct-only", OPTION_FLAG, NULL, "columns, keys, indexes and collations alone, no rows",
+	{ "struct-only", OPTION_FLAG, NULL,
+	  "compare only columns, keys, indexes and collations, "
+	  "no rows",
 	  AT(o.struct_only) },
 	{ "workers", OPTION_UNSIGNED, "N", "connections to each side (4)", AT(o.threads), .min = 1,
 	  .max = 64 },
-	{ "chunk-rows", OPTION_WHOLE, "N", "rows summed by one query (10000)", AT(o.chunk_rows),
-	  .min = 1, .max = 10000000 },
-	{ "fix-sql", OPTION_TEXT, "FILE", "writes SQL that makes b equal to a",
-	  AT(o.fix_sql_path) },
-	{ "fix", OPTION_CHOICE, "b|a", "the side that this SQL is for (b)", AT(fix_side) },
+	{ "chunk-rows", OPTION_WHOLE, "N", "rows per query (10000)", AT(o.chunk_rows), .min = 1,
+	  .max = 10000000 },
+	{ "fix-sql", OPTION_TEXT, "FILE", "write SQL that makes b equal to a", AT(o.fix_sql_path) },
+	{ "fix", OPTION_CHOICE, "b|a", "which side this SQL changes (b)", AT(fix_side) },
 	{ "a-snapshot", OPTION_TEXT, "TSO", "TiDB: read a at this TSO", AT(o.a_snapshot) },
 	{ "b-snapshot", OPTION_TEXT, "TSO", "TiDB: read b at this TSO", AT(o.b_snapshot) },
 	{ "snapshot", OPTION_TAKE, "auto",
-	  "TiDB: at TiCDC's newest syncpoint, from b's tidb_cdc.syncpoint_v1",
+	  "TiDB: read both at TiCDC's newest syncpoint, from b's tidb_cdc.syncpoint_v1",
 	  .take = take_snapshot },
-	{ "changefeed", OPTION_TEXT, "ID", "the syncpoints of this one", AT(changefeed) },
+	{ "changefeed", OPTION_TEXT, "ID", "use the syncpoints of this changefeed",
+	  AT(changefeed) },
 	{ "resume", OPTION_TEXT, "FILE",
-	  "records there what is equal; after an interruption the same command resumes from it",
+	  "record equal ranges in FILE; after an interruption, the same command resumes from it",
 	  AT(o.resume_path) },
-	{ "json", OPTION_FLAG, NULL, "the result as JSON", AT(json) },
+	{ "json", OPTION_FLAG, NULL, "print the result as JSON", AT(json) },
 	{ "threads", OPTION_RENAMED, .at = 0, .now = "workers" },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "diff",
-	.usage =
-		"drtest diff --a URI --b URI [options]\n"
-		"drtest diff --config FILE [options]       a sync_diff_inspector configuration; its "
-		"summary.txt and fix files",
-	.about =
-		"Compares two servers, structure and rows of all tables, while nothing writes to "
-		"them (or at snapshots). \"Equal\" means that every table's rows were read on both "
-		"sides. What is not compared (triggers, routines, events, ..) is listed at the end.",
+	.usage = "drtest diff --a URI --b URI [options]\n"
+		 "drtest diff --config FILE [options]       with a sync_diff_inspector "
+		 "configuration; writes its summary.txt and fix files",
+	.about = "Compares the structure and rows of all tables on two servers while nothing "
+		 "writes to them (or at snapshots). \"Equal\" means that the rows of every table "
+		 "were read on both sides. The output ends with what was not compared (triggers, "
+		 "routines, events, ..).",
 	.options = options,
-	.more = "Exit code: 0 equal, 1 different, 2 wrong usage, 3 could not compare, 4 not all "
-		"could be compared: tables change meanwhile, rows are larger than "
+	.more = "Exit code: 0 equal, 1 different, 2 wrong usage, 3 could not compare, 4 could "
+		"not compare everything: tables changed during the compare, rows are larger than "
 		"max_allowed_packet, or there is no table.",
 };
 
@@ -410,7 +413,7 @@ static int parse(struct options *p, int argc, char **argv)
 
 	p->fix_a = p->fix_side == 1;
 	if (rc == 0 && (p->config ? p->a || p->b : !p->a || !p->b))
-		rc = options_wrong(&command, "--a and --b are needed, or --config alone");
+		rc = options_wrong(&command, "--a and --b are required, or only --config");
 	return rc;
 }
 
@@ -495,7 +498,7 @@ int cmd_diff(int argc, char **argv)
 	if (rc == 0 && p.snapshot_auto) {
 		rc = p.o.a_snapshot || p.o.b_snapshot
 			     ? err_set(&e, ERR_USAGE, 0,
-				       "--snapshot auto, or a TSO for a side: not both")
+				       "--snapshot auto cannot be combined with a TSO for a side")
 		     : syncpoint_newest(&p.o.b, p.changefeed, &p.syncpoint, &e) < 0
 			     ? err_wrap(&e, "--snapshot auto")
 			     : 0;
@@ -503,7 +506,9 @@ int cmd_diff(int argc, char **argv)
 		p.o.b_snapshot = p.syncpoint.secondary_ts;
 	}
 	if (rc == 0 && p.fix_a && p.c.routes.n)
-		rc = err_set(&e, ERR_USAGE, 0, "--fix a: not with routes: their names are b's");
+		rc = err_set(&e, ERR_USAGE, 0,
+			     "--fix a cannot be combined with route rules, "
+			     "which use the names of b");
 	if (p.fix_a)
 		exchange(&p.o);
 	if (rc == 0)
@@ -515,7 +520,7 @@ int cmd_diff(int argc, char **argv)
 	if (rc < 0) {
 		fprintf(stderr, "drtest diff: %s\n", e.text);
 		if (p.o.resume_path && e.kind != ERR_USAGE)
-			fprintf(stderr, "drtest diff: the same command goes on from %s\n",
+			fprintf(stderr, "drtest diff: the same command resumes from %s\n",
 				p.o.resume_path);
 		rc = err_exit_code(&e);
 	} else {
@@ -526,8 +531,9 @@ int cmd_diff(int argc, char **argv)
 		if (r.verdict == VERDICT_FAIL && !p.json && !p.fix_a && !p.o.a_snapshot &&
 		    !p.o.b_snapshot &&
 		    syncpoint_newest(&p.o.b, p.changefeed, &p.syncpoint, NULL) == 0)
-			puts("b is fed by a TiCDC with syncpoints, and was read as it stands: --snapshot auto compares the pair where both sides are equal, "
-			     "while rows flow");
+			puts("TiCDC writes syncpoints to b, but b was read at its current state: "
+			     "--snapshot auto compares a pair at which both sides are equal, "
+			     "also under load");
 		rc = r.verdict == VERDICT_PASS ? 0 : r.verdict == VERDICT_FAIL ? 1 : 4;
 	}
 	compare_result_release(&r);

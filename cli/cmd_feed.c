@@ -29,7 +29,7 @@ static int take_storage(void *into, const char *text, struct err *e)
 	int rc = uri_option(text, &uri, e);
 
 	if (rc == 0 && uri.len >= sizeof(o->redo_uri))
-		rc = err_set(e, ERR_USAGE, 0, "want at most %zu bytes", sizeof(o->redo_uri) - 1);
+		rc = err_set(e, ERR_USAGE, 0, "at most %zu bytes", sizeof(o->redo_uri) - 1);
 	if (rc == 0)
 		memcpy(o->redo_uri, uri.buf, uri.len + 1);
 	strbuf_release(&uri);
@@ -40,7 +40,7 @@ static int take_start_ts(void *into, const char *text, struct err *e)
 {
 	return tso_parse(text, &((struct feed_opts *)into)->start_ts)
 		       ? 0
-		       : option_wants(e, text, "a TSO, as 435844546560000001");
+		       : option_wants(e, text, "a TSO such as 435844546560000001");
 }
 
 #define INTERVAL_MS_MAX 1000000000
@@ -49,7 +49,7 @@ static int take_interval(unsigned *ms, const char *text, struct err *e)
 	int64_t n = duration_parse_ms(text);
 
 	if (n <= 0 || n > INTERVAL_MS_MAX)
-		return option_wants(e, text, "a time as 2s, 200ms");
+		return option_wants(e, text, "a time such as 2s, 200ms");
 	*ms = (unsigned)n;
 	return 0;
 }
@@ -76,24 +76,26 @@ static int take_meta_flush_interval(void *into, const char *text, struct err *e)
 	}
 static const struct option_def options[] = {
 	{ "source-uri", OPTION_TAKE, "URI",
-	  "mysql://user:password@host:port, or @FILE or env:NAME that holds it (argv is public)",
+	  "mysql://user:password@host:port; to keep the password off the command line, @FILE or "
+	  "env:NAME with the URI",
 	  .take = take_source },
 	{ "sink-uri", OPTION_TAKE, "URI", "the same, for the secondary", .take = take_sink },
 	{ "storage", OPTION_TAKE, "URI",
-	  "where the redo log goes: s3://bucket/prefix?endpoint=... or file:///directory, or @FILE "
-	  "or env:NAME; none: no redo log",
+	  "write the redo log to s3://bucket/prefix?endpoint=... or file:///directory, or @FILE "
+	  "or env:NAME; without it, no redo log",
 	  .take = take_storage },
-	{ "start-ts", OPTION_TAKE, "TSO", "BackupTS; a feed with a later checkpoint resumes there",
-	  .take = take_start_ts },
+	{ "start-ts", OPTION_TAKE, "TSO",
+	  "BackupTS; a feed with a later checkpoint resumes there instead", .take = take_start_ts },
 	FIELD("tso-map", "FILE", "the source's commit clock", tso_map),
 	FIELD("id", "NAME", "changefeed id (drtest)", id),
 	FIELD("status", "FILE",
-	      "status as JSON, replaced every 100 ms (feed-<id>.json in $TMPDIR or /var/tmp)",
+	      "write the status to FILE as JSON every 100 ms (feed-<id>.json in $TMPDIR or "
+	      "/var/tmp)",
 	      status_path),
-	{ "flush-interval", OPTION_TAKE, "TIME", "how often the redo log is flushed (2s)",
+	{ "flush-interval", OPTION_TAKE, "TIME", "flush the redo log at this interval (2s)",
 	  .take = take_flush_interval },
-	{ "meta-flush-interval", OPTION_TAKE, "TIME", "how often its meta file is (200ms)",
-	  .take = take_meta_flush_interval },
+	{ "meta-flush-interval", OPTION_TAKE, "TIME",
+	  "write its meta file at this interval (200ms)", .take = take_meta_flush_interval },
 	NUMBER("workers", "N", "connections to the sink (4)", sink_workers),
 	{ "lz4", OPTION_FLAG, NULL, "compress the redo log", offsetof(struct feed_opts, lz4),
 	  .max = 0 },
@@ -108,14 +110,14 @@ static const struct command_def command = {
 	.usage =
 		"drtest feed < OPTIONS.json\n"
 		"drtest feed --source-uri URI --sink-uri URI --start-ts TSO --tso-map FILE [options]",
-	.about =
-		"Replicates the source to the sink and writes TiCDC's redo log, until SIGTERM (then "
-		"it ends at a checkpoint) or an error.",
+	.about = "Replicates the source to the sink and writes TiCDC's redo log, until SIGTERM "
+		 "(it then stops at a checkpoint) or an error.",
 	.options = options,
-	.more = "Without options, the same as JSON on standard input: id, source {host, port, user, "
-		"password}, sink {..}, tso_map, start_ts, redo_uri, flush_ms, meta_ms, sink_workers, "
-		"sink_batch_rows, max_log_bytes, lz4, status_path, tmp_dir.\n"
-		"Exit code: 0 ended by SIGTERM, 1 failed, 2 wrong usage, 3 could not begin",
+	.more = "Without options, reads them from standard input as JSON: id, source {host, "
+		"port, user, password}, sink {..}, tso_map, start_ts, redo_uri, flush_ms, "
+		"meta_ms, sink_workers, sink_batch_rows, max_log_bytes, lz4, status_path, "
+		"tmp_dir.\n"
+		"Exit code: 0 stopped by SIGTERM, 1 failed, 2 wrong usage, 3 could not start",
 };
 
 static int from_argv(struct feed_opts *o, int argc, char **argv, struct err *e)
@@ -151,7 +153,7 @@ static int from_stdin(struct feed_opts *o, struct err *e)
 		strbuf_add(&in, piece, (size_t)n);
 		if (in.len > FEED_CONFIG_BYTES_MAX) {
 			err_set(e, ERR_USAGE, 0,
-				"the options on standard input are longer than %zu bytes",
+				"the options on standard input have more than %zu bytes",
 				FEED_CONFIG_BYTES_MAX);
 			goto out;
 		}

@@ -38,7 +38,7 @@ static int take_point(void *into, const char *text, struct err *e)
 
 	return tso_parse(text, &q->point) && q->point
 		       ? 0
-		       : option_wants(e, text, "a TSO, as 435844546560000001");
+		       : option_wants(e, text, "a TSO such as 435844546560000001");
 }
 
 static int take_seed(void *into, const char *text, struct err *e)
@@ -64,48 +64,47 @@ static int take_set(void *into, const char *text, struct err *e)
 
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def options[] = {
-	{ "ledger-dir", OPTION_TEXT, "DIR", "that of `drtest load`", AT(ledger_dir) },
+	{ "ledger-dir", OPTION_TEXT, "DIR", "the ledger that `drtest load` wrote", AT(ledger_dir) },
 	{ "server", OPTION_TEXT, "URI",
-	  "the promoted secondary: mysql://user@host:port (@FILE: the URI is in a file)",
+	  "the promoted secondary: mysql://user@host:port (@FILE: read the URI from FILE)",
 	  AT(server) },
 	{ "point", OPTION_TAKE, "TSO",
-	  "what the replay reached: resolved-ts of `drtest redo meta` or of `cdc redo apply`. Up to "
-	  "it nothing may be missing, after it nothing may be there. Without it nothing that was "
-	  "acknowledged may be lost",
+	  "the TSO that the replay reached: resolved-ts from `drtest redo meta` or `cdc redo "
+	  "apply`. Up to it, nothing may be missing, and after it, nothing may be present. "
+	  "Without --point, no acknowledged transaction may be lost",
 	  .take = take_point },
 	{ "tso-map", OPTION_TEXT, "FILE",
 	  "MariaDB: the map from its GTIDs to TSOs (drtest feed --tso-map)", AT(tso_map) },
 	{ "compare", OPTION_TEXT, "URI",
-	  "and is the server equal to this one, all tables? Nothing may write to either",
-	  AT(compare) },
-	{ "lost", OPTION_TEXT, "FILE", "a JSON line for each acknowledged transaction that is lost",
+	  "also compare all tables with this server; nothing may write to either", AT(compare) },
+	{ "lost", OPTION_TEXT, "FILE", "write a JSON line for each lost acknowledged transaction",
 	  AT(lost) },
 	{ "rand-seed", OPTION_TAKE, "N",
-	  "this and the next as they were given to `drtest load`, which printed the seed",
+	  "the seed that `drtest load` printed; this and the following as for `drtest load`",
 	  .take = take_seed },
-	{ "tables", OPTION_UNSIGNED, "N", "tables that were prepared (1)", AT(load.tables) },
-	{ "load-tables", OPTION_UNSIGNED, "N", "tables that it wrote to (all)",
+	{ "tables", OPTION_UNSIGNED, "N", "number of prepared tables (1)", AT(load.tables) },
+	{ "load-tables", OPTION_UNSIGNED, "N", "number of tables that the load wrote to (all)",
 	  AT(load.load_tables) },
 	{ "table-size", OPTION_WHOLE, "N", "rows of each (10000)", AT(load.table_size),
 	  .max = INT32_MAX },
 	{ "rand-type", OPTION_TEXT, "TYPE", "its distribution (special)", AT(load.rand_type) },
 	{ "mysql-db", OPTION_TEXT, "NAME", "its database (sbtest)", AT(load.db) },
-	{ "set", OPTION_TAKE, "NAME=VALUE", "an option of the load itself", .take = take_set },
-	{ "json", OPTION_FLAG, NULL, "the checks as JSON", AT(json) },
+	{ "set", OPTION_TAKE, "NAME=VALUE", "an option of the load", .take = take_set },
+	{ "json", OPTION_FLAG, NULL, "print the checks as JSON", AT(json) },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "judge",
 	.usage = "drtest judge LOAD --ledger-dir DIR --server URI [--point TSO] [--compare URI] "
 		 "[options of the load] [--json]",
-	.about =
-		"A verdict over a drill that was made by hand. LOAD (oltp_write_only) ran with "
-		"--ledger-dir DIR and --ledger-rows, the disaster came, the redo log was replayed: "
-		"what is on the server that took over?",
+	.about = "Judges a drill that was done by hand: LOAD (for example oltp_write_only) ran "
+		 "with --ledger-dir DIR and --ledger-rows, the primary died, and the redo log was "
+		 "replayed on the secondary.",
 	.options = options,
-	.more = "Checks: ledger (needs the rows that --ledger-rows made), model (loads that have "
-		"one), compare. Each says what it can't see.\n"
-		"Exit code: 0 pass, 1 fail, 2 wrong usage, 3 a server or file can't be read, 4 unknown.",
+	.more = "Checks: ledger (needs --ledger-rows), model (if the load has one), compare. "
+		"Each check says what it cannot see.\n"
+		"Exit code: 0 pass, 1 fail, 2 wrong usage, 3 a server or file can't be read, 4 "
+		"unknown.",
 	.operand = "one load",
 	.operands_max = 1,
 };
@@ -118,7 +117,7 @@ static int parse(struct request *q, int argc, char **argv)
 		return rc;
 	if (optind == argc || !q->ledger_dir || !q->server)
 		return options_wrong(&command,
-				     "a load's name, --ledger-dir and --server are wanted");
+				     "the name of a load, --ledger-dir and --server are required");
 	q->name = q->load.name = argv[optind];
 	q->load.set = q->set;
 	return 0;
@@ -179,7 +178,7 @@ static void add_check(struct verdicts *all, const char *name, enum verdict v, co
 		print_finding(json_array_get(findings, i));
 	if (n > FINDINGS_SHOWN)
 		printf("        %d of %zu findings; --json has them all\n", FINDINGS_SHOWN, n);
-	printf("        it can't see: %s\n", blind);
+	printf("        cannot see: %s\n", blind);
 }
 
 /* Every row that is wrong bears nobody's digits: so it looks where `prepare` or `run` drew from
@@ -233,26 +232,26 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 		strbuf_addf(&text,
 			    "; the oldest lost acknowledgement is %.2f s before the last one",
 			    (double)r.loss_window_ms / 1e3);
-	add_check(
-		all, "ledger", r.verdict, text.buf, r.findings,
-		"a wrong value in a row whose transaction is there; an unknown transaction that was "
-		"committed and dropped");
+	add_check(all, "ledger", r.verdict, text.buf, r.findings,
+		  "a wrong value in a row whose transaction is present; a transaction of unknown "
+		  "outcome that was committed and then dropped");
 	verify_result_release(&r);
 	r = (struct verify_result){ 0 };
 	if (o.model && !q->seeded) {
 		add_check(all, "model", VERDICT_UNKNOWN,
-			  "the seed is not told: --rand-seed N, as `drtest load` printed it", NULL,
-			  "anything");
+			  "the seed is missing: use --rand-seed with the seed that `drtest load` "
+			  "printed",
+			  NULL, "anything");
 	} else if (o.model) {
 		o.lost_path = NULL;
 		if (check_model(&o, &r, e) < 0)
 			goto out;
 		strbuf_reset(&text);
-		strbuf_addf(
-			&text, "%s%s", r.evidence,
-			r.verdict == VERDICT_FAIL && foreign_digits(r.findings)
-				? "; nobody of this seed wrote what is there: were `prepare` and `run` given the same --rand-seed?"
-				: "");
+		strbuf_addf(&text, "%s%s", r.evidence,
+			    r.verdict == VERDICT_FAIL && foreign_digits(r.findings)
+				    ? "; no writer with this seed wrote these rows: did `prepare` "
+				      "and `run` have the same --rand-seed?"
+				    : "");
 		add_check(all, "model", r.verdict, text.buf, r.findings,
 			  "tables that the load does not write to");
 	}
@@ -273,7 +272,7 @@ static int judge_compare(const struct request *q, const struct sql_endpoint *ser
 	if (sql_endpoint_from_uri(&o.a, q->compare, e) < 0 || compare_run(&o, &r, e) < 0)
 		return -1;
 	add_check(all, "compare", r.verdict, r.evidence, r.findings,
-		  "whether what both have is right; triggers, routines, events");
+		  "whether the data that both have is right; triggers, routines, events");
 	compare_result_release(&r);
 	return 0;
 }
@@ -296,7 +295,7 @@ int cmd_judge(int argc, char **argv)
 	all.json = q.json;
 	rc = -1;
 	if (!fs_exists(q.ledger_dir))
-		err_set(&e, ERR_USAGE, 0, "--ledger-dir %s: there is no such folder", q.ledger_dir);
+		err_set(&e, ERR_USAGE, 0, "--ledger-dir %s: no such directory", q.ledger_dir);
 	else if (sql_endpoint_from_uri(&server, q.server, &e) == 0 && (l = load_new(&q.load, &e)))
 		rc = judge_load(&q, l, &server, &all, &e);
 	if (rc == 0 && q.compare)

@@ -49,7 +49,7 @@ static int list_one(void *arg, const char *name, struct err *e)
 	} else {
 		printf("%s\n  %s\n", path,
 		       *s.sentence ? s.sentence
-				   : "(it says nothing of itself: a first comment line would)");
+				   : "(no description: add a comment as the first line)");
 		for (size_t i = 0; i < s.n_options; i++)
 			printf("    --set %s=%-*s %s\n", s.option[i].name,
 			       (int)(22 - strlen(s.option[i].name)), s.option[i].value,
@@ -68,8 +68,8 @@ int cmd_list(int argc, char **argv)
 	static const struct command_def command = {
 		.name = "list",
 		.usage = "drtest list [DIR]",
-		.about = "The scenarios of a folder (scenarios): what each does, its options with "
-			 "their defaults.",
+		.about = "Lists the scenarios in a directory (scenarios) with their "
+			 "descriptions, options and defaults.",
 		.options = none,
 		.operand = "one folder",
 		.example = "scenarios",

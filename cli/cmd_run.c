@@ -60,7 +60,7 @@ static int take_version(void *into, const char *text, struct err *e)
 	if (!n || text[n] || n > 40 ||
 	    (strncmp(text, "nightly", 7) && strncmp(text, "latest", 6) &&
 	     !(text[*text == 'v'] >= '0' && text[*text == 'v'] <= '9' && strchr(text, '.'))))
-		return option_wants(e, text, "a version as v8.5.7");
+		return option_wants(e, text, "a version such as v8.5.7");
 	snprintf(version, sizeof(version), "%s%s", *text >= '0' && *text <= '9' ? "v" : "", text);
 	((struct request *)into)->o.tidb_version = version;
 	return 0;
@@ -89,9 +89,9 @@ static int take_max_rpo(void *into, const char *text, struct err *e)
 	if (*text && text[strspn(text, "0123456789")] == '\0' && strlen(text) < 16)
 		o->max_lost = strtoll(text, NULL, 10);
 	else if ((o->max_rpo_ms = duration_parse_ms(text)) < 0)
-		return option_wants(
-			e, text,
-			"a time as 5s (the data-loss window), or a number of lost transactions");
+		return option_wants(e, text,
+				    "a time such as 5s (the data-loss window), or a number of lost "
+				    "transactions");
 	return 0;
 }
 
@@ -116,50 +116,59 @@ static int take_live(void *into, const char *text, struct err *e)
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def options[] = {
 	{ "on", OPTION_TAKE, "GROUND",
-	  "where the clusters come from: local (MariaDB servers that drtest starts itself), "
-	  "playground (TiDB by tiup; the default where tiup is on PATH), attach (clusters that run "
-	  "already)",
+	  "which clusters to use: local (MariaDB servers that drtest starts), playground (TiDB, "
+	  "started with tiup; the default if tiup is on PATH), attach (existing clusters)",
 	  .take = take_ground },
 	{ "clusters", OPTION_TEXT, "FILE",
-	  "attach: endpoints, what is allowed, commands for what only the operator can do (examples/)",
+	  "attach: the file with endpoints, permissions, and commands that only the operator can "
+	  "provide (examples/)",
 	  AT(o.clusters) },
 	{ "tidb-version", OPTION_TAKE, "V",
-	  "for playground: v5.4.0 to the newest (the newest that tiup has cached)",
+	  "playground: v5.4.0 or later (default: the newest in tiup's cache)",
 	  .take = take_version },
 	{ "set", OPTION_TAKE, "name=value",
-	  "an option of the scenario; `drtest list` shows them\n"
-	  "Of every scenario: replay=stock|both (cdc redo apply), compare=sync_diff_inspector, "
-	  "backup=br, load=sysbench: the guide's own tools instead of ours; tidb_version=V, as "
-	  "--tidb-version",
+	  "set an option of the scenario; `drtest list` shows them\n"
+	  "For every scenario: replay=stock|both (cdc redo apply), compare=sync_diff_inspector, "
+	  "backup=br, load=sysbench use the guide's own tools; tidb_version=V is --tidb-version",
 	  .take = take_set },
-	{ "seed", OPTION_WHOLE, "N", "the same seed: the same transactions, the same instants (42)",
+	{ "seed", OPTION_WHOLE, "N",
+	  "the same seed gives the same transactions and fault times "
+	  "(42)",
 	  AT(o.seed), .max = 9999999999999999999u },
 	{ "store", OPTION_CHOICE, "s3|file",
-	  "MinIO (s3), or a directory: a drill without S3, and its summary says so", AT(store) },
-	{ "plan", OPTION_FLAG, NULL, "prints what would be done, and does nothing", AT(o.plan) },
-	{ "keep", OPTION_FLAG, NULL, "leaves servers and data up; `drtest clean` ends them",
+	  "MinIO (s3), or a directory instead of S3, which the summary mentions", AT(store) },
+	{ "plan", OPTION_FLAG, NULL, "print what would be done, and do nothing", AT(o.plan) },
+	{ "keep", OPTION_FLAG, NULL,
+	  "keep servers and data after the run; `drtest clean` "
+	  "removes them",
 	  AT(o.keep) },
-	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(o.out) },
-	{ "timeout", OPTION_TIME_MS, "TIME", "of the whole run, as 10m (30m)", AT(o.timeout_ms) },
+	{ "out", OPTION_TEXT, "DIR", "the directory for runs (runs)", AT(o.out) },
+	{ "timeout", OPTION_TIME_MS, "TIME", "limit for the whole run, such as 10m (30m)",
+	  AT(o.timeout_ms) },
 	{ "max-rpo", OPTION_TAKE, "TIME",
-	  "a target: a wider data-loss window fails the run, with the figures; or a number: so many "
-	  "transactions may be lost",
+	  "fail the run if the data-loss window is longer; or a number: fail if more "
+	  "transactions are lost",
 	  .take = take_max_rpo },
-	{ "max-rto", OPTION_TAKE, "TIME", "a target: service has to be back within it",
+	{ "max-rto", OPTION_TAKE, "TIME",
+	  "fail the run if the service is not back within this "
+	  "time",
 	  .take = take_max_rto },
-	{ "json", OPTION_FLAG, NULL, "prints result.json alone", AT(w.json) },
+	{ "json", OPTION_FLAG, NULL, "print only result.json", AT(w.json) },
 	{ "prometheus", OPTION_TEXT, "FILE",
-	  "writes the final figures too, in the text format that a node exporter collects",
+	  "also write the final figures to FILE, for the textfile collector of a node exporter",
 	  AT(w.prometheus) },
 	{ "metrics", OPTION_TAKE, "ADDRESS",
-	  "figures for Prometheus at http://ADDRESS/metrics while the run goes on: PORT or HOST:PORT, "
-	  "of this machine alone unless HOST says otherwise; port 0: a free one, which is printed",
+	  "serve figures for Prometheus at http://ADDRESS/metrics during the run: PORT or "
+	  "HOST:PORT, on this machine only unless HOST says otherwise; port 0 selects a free "
+	  "port and prints it",
 	  .take = take_metrics },
 	{ "live", OPTION_TAKE, "ADDRESS",
-	  "the report's page at http://ADDRESS/ while the run goes on; it keeps itself up to date",
+	  "serve the report at http://ADDRESS/ during the run; the page updates itself",
 	  .take = take_live },
 	NOTIFY_OPTIONS(w.notify),
-	{ "folder-file", OPTION_TEXT, "FILE", "gets the path of the run's folder, for scripts",
+	{ "folder-file", OPTION_TEXT, "FILE",
+	  "write the path of the run directory to FILE, for "
+	  "scripts",
 	  AT(w.folder_file) },
 	{ "version", OPTION_RENAMED, .at = 0, .now = "tidb-version" },
 	{ 0 },
@@ -169,12 +178,12 @@ static const struct command_def command = {
 	.usage =
 		"drtest run FILE [--on GROUND] [--set name=value]... [--seed N] [--plan] [--max-rpo "
 		"TIME] [--max-rto TIME] [...]",
-	.about = "Runs a scenario and says: is what is left consistent, how much is lost, how long "
-		 "was service away?",
+	.about = "Runs a scenario and reports how much data is lost, how long the service is "
+		 "down, and whether the rest is consistent.",
 	.options = options,
-	.more = "Exit code: 0 pass, 1 a check failed, 2 wrong usage, 3 the environment is not ready "
-		"or broke, 4 unknown, 130 interrupted.",
-	.operand = "one scenario file",
+	.more = "Exit code: 0 pass, 1 a check failed, 2 wrong usage, 3 the environment is not "
+		"ready or failed, 4 unknown, 130 interrupted.",
+	.operand = "scenario file",
 	.example = "scenarios/failover.lua",
 	.operands_max = 1,
 };
@@ -267,7 +276,7 @@ int cmd_run(int argc, char **argv)
 	if (rc)
 		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
 	if (optind == argc)
-		return options_wrong(&command, "%s is wanted, as %s", command.operand,
+		return options_wrong(&command, "missing %s, for example %s", command.operand,
 				     command.example);
 	o->file = options_scenario("run", argv[optind]);
 	if (!o->file)
@@ -289,7 +298,8 @@ int cmd_run(int argc, char **argv)
 	}
 	if (o->tidb_version && !o->ground->tidb) {
 		fprintf(stderr,
-			"drtest run: --tidb-version: the ground %s has none (--on playground)\n",
+			"drtest run: --tidb-version is only for --on playground, not for the "
+			"ground %s\n",
 			o->ground->name);
 		return EXIT_USAGE;
 	}

@@ -19,20 +19,20 @@ struct request {
 static const struct option_def options[] = {
 	{ "seeds", OPTION_UNSIGNED, "N", "places for each defect (2; the full test takes 20)",
 	  AT(o.seeds), .min = 1, .max = SEEDS_MAX },
-	{ "seed", OPTION_WHOLE, "N", "of the first recording (42)", AT(o.seed) },
-	{ "recordings", OPTION_UNSIGNED, "N", "drills to record, one after the other (1)",
-	  AT(o.recordings), .min = 1, .max = SEEDS_MAX },
-	{ "drills", OPTION_UNSIGNED, "N",
-	  "also so many clean mini drills, from end to end: no false alarm (0)", AT(o.drills),
+	{ "seed", OPTION_WHOLE, "N", "seed of the first recording (42)", AT(o.seed) },
+	{ "recordings", OPTION_UNSIGNED, "N", "drills to record (1)", AT(o.recordings), .min = 1,
 	  .max = SEEDS_MAX },
+	{ "drills", OPTION_UNSIGNED, "N",
+	  "also run N complete mini drills without a defect, to find false alarms (0)",
+	  AT(o.drills), .max = SEEDS_MAX },
 	{ "faults", OPTION_UNSIGNED, "N",
-	  "also so many mini drills of each lie that a process can be told to tell (0; only in "
-	  "drtest-test, the build with fault points)",
+	  "also run N mini drills for each lie that a process can tell (0; only in drtest-test, "
+	  "the build with failpoints)",
 	  AT(o.faults), .max = SEEDS_MAX },
 	{ "scenario", OPTION_TEXT, "FILE", "the mini drill (tests/planted/drill.lua)",
 	  AT(o.scenario) },
-	{ "output", OPTION_TEXT, "FILE", "the table as JSON", AT(out) },
-	{ "json", OPTION_FLAG, NULL, "the table as JSON on standard output", AT(o.quiet) },
+	{ "output", OPTION_TEXT, "FILE", "write the table to FILE as JSON", AT(out) },
+	{ "json", OPTION_FLAG, NULL, "print write the table to FILE as JSON", AT(o.quiet) },
 	{ "out", OPTION_RENAMED, .at = 0, .now = "output" },
 	{ 0 },
 };
@@ -41,13 +41,12 @@ static const struct command_def command = {
 	.usage =
 		"drtest selftest [--seeds N] [--seed N] [--recordings N] [--drills N] [--faults N] "
 		"[--out FILE] [--json]",
-	.about =
-		"Does the verdict deserve trust? Records a small drill on real servers, then judges "
-		"it many times with one defect planted in it: the check that is meant for a defect "
-		"must catch it, each harmless twin must pass. Prints the table of defects and checks.",
+	.about = "Tests the verdict: records a small drill on real servers, then judges it many "
+		 "times with one planted defect. The check responsible for a defect must find it, "
+		 "and each harmless variant must pass. Prints a table of defects and checks.",
 	.options = options,
-	.more = "Exit code: 0 all caught and no false alarm, 1 not, 2 wrong usage, 3 the servers "
-		"could not be started.",
+	.more = "Exit code: 0 all defects found and no false alarm, 1 otherwise, 2 wrong usage, "
+		"3 the servers could not be started.",
 };
 
 static int parse(int argc, char **argv, struct request *q)
@@ -58,13 +57,12 @@ static int parse(int argc, char **argv, struct request *q)
 	if (rc)
 		return rc;
 	if (o->faults && !failpoints_built()) {
-		fprintf(stderr,
-			"drtest selftest: --faults: this build has no fault points; `make selftest` "
-			"builds drtest-test, which has\n");
+		fprintf(stderr, "drtest selftest: --faults: this build has no failpoints; `make "
+				"selftest` builds drtest-test, which has them\n");
 		return 2;
 	}
 	if ((o->drills || o->faults) && !fs_exists(o->scenario)) {
-		fprintf(stderr, "drtest selftest: --scenario %s: not there\n", o->scenario);
+		fprintf(stderr, "drtest selftest: --scenario %s: no such file\n", o->scenario);
 		return 2;
 	}
 	return 0;
@@ -105,7 +103,7 @@ int cmd_selftest(int argc, char **argv)
 		goto failed;
 	if (!q.o.quiet)
 		printf("%zu places planted in %zu kinds: %s\n", planted, t.n,
-		       bad ? "NOT all as they should be" : "each defect caught, no false alarm");
+		       bad ? "NOT as expected" : "every defect found, no false alarm");
 	free(t.s);
 	guardian_stop();
 	return bad ? 1 : 0;

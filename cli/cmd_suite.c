@@ -34,17 +34,19 @@ static int take_live(void *into, const char *text, struct err *e)
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def options[] = {
 	{ "keep", OPTION_TEXT, "TEXT",
-	  "only the runs whose title holds it, as 'failover seed 2' (--plan shows the titles)",
+	  "only runs whose title contains TEXT, such as 'failover seed 2' (--plan shows the "
+	  "titles)",
 	  AT(keep), .letter = 'k' },
 	{ "jobs", OPTION_WHOLE, "N",
-	  "at most so many at the same time (1); figures of runs that share a machine say little of each",
+	  "run at most N at the same time (1); runs that share a machine distort each other's "
+	  "figures",
 	  AT(jobs), .min = 1, .max = SUITE_JOBS_MAX },
-	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(o.out) },
-	{ "plan", OPTION_FLAG, NULL, "lists the runs, and does nothing", AT(plan) },
-	{ "no-gate", OPTION_OFF, NULL, "leaves the gate out", AT(o.gate) },
-	{ "metrics", OPTION_TAKE, "ADDRESS", "of the run that goes on: drtest run --help",
+	{ "out", OPTION_TEXT, "DIR", "the directory for runs (runs)", AT(o.out) },
+	{ "plan", OPTION_FLAG, NULL, "list the runs, and do nothing", AT(plan) },
+	{ "no-gate", OPTION_OFF, NULL, "do not apply the gate", AT(o.gate) },
+	{ "metrics", OPTION_TAKE, "ADDRESS", "of the current run; see drtest run --help",
 	  .take = take_metrics },
-	{ "live", OPTION_TAKE, "ADDRESS", "the page of the run that goes on: drtest run --help",
+	{ "live", OPTION_TAKE, "ADDRESS", "the page of the current run; see drtest run --help",
 	  .take = take_live },
 	{ 0 },
 };
@@ -53,26 +55,26 @@ static const struct command_def command = {
 	.usage =
 		"drtest suite FILE [-k TEXT] [--jobs N] [--out DIR] [--plan] [--no-gate] [-- OPTION "
 		"OF drtest run...]",
-	.about =
-		"Runs scenarios x seeds x options, as FILE says (scenarios/nightly.lua), and makes "
-		"one report over all of them: DIR/<UTC time>-suite-<name>/suite.html, junit.xml (for "
-		"CI), suite.json, and the output of each run. Each run has its own folder in DIR and "
-		"a row in the history, and DIR/trend.html is drawn again. The gate of FILE holds "
-		"tonight's runs against earlier ones with the same options.",
+	.about = "Runs the scenarios x seeds x options of FILE (for example "
+		 "scenarios/nightly.lua) and writes one report for all of them: DIR/<UTC "
+		 "time>-suite-<name>/suite.html, junit.xml (for CI), suite.json, and the output "
+		 "of each run. Each run has its own directory in DIR and a row in the history, "
+		 "and DIR/trend.html is drawn again. The gate of FILE compares the runs with "
+		 "earlier ones that have the same options.",
 	.options = options,
-	.more = "What follows -- is given to each `drtest run`, as: -- --store file\n"
-		"Exit code: 0 all passed and the gate holds, 1 a check failed or the gate is broken, "
-		"2 wrong usage, 3 a run could not be set up, 4 unknown, 130 interrupted. A rule that "
-		"has too little history says so and does not fail.",
-	.operand = "one suite file",
+	.more = "Arguments after -- are passed to each `drtest run`, for example: -- --store "
+		"file\n"
+		"Exit code: 0 all passed and the gate holds, 1 a check failed or the gate is "
+		"broken, 2 wrong usage, 3 a run could not be set up, 4 unknown, 130 interrupted. "
+		"A rule with too little history says so and does not fail.",
+	.operand = "suite file",
 	.example = "scenarios/nightly.lua",
 	.operands_max = 1,
 };
 
 static void plan(const struct suite *s)
 {
-	printf("suite %s: %zu run%s; nothing is done\n", s->name, s->runs_n,
-	       s->runs_n == 1 ? "" : "s");
+	printf("suite %s: %zu run%s (plan only)\n", s->name, s->runs_n, s->runs_n == 1 ? "" : "s");
 	for (size_t i = 0; i < s->runs_n; i++) {
 		printf("  %s: drtest run %s --seed %s", s->runs[i].title, s->runs[i].file,
 		       s->runs[i].seed);
@@ -129,11 +131,11 @@ int cmd_suite(int argc, char **argv)
 	if (rc)
 		return rc == 1 ? 0 : 2;
 	if (optind == end)
-		return options_wrong(&command, "%s is wanted, as %s", command.operand,
+		return options_wrong(&command, "missing %s, for example %s", command.operand,
 				     command.example);
 	if ((q.metrics || q.live) && q.jobs > 1)
 		return options_wrong(&command,
-				     "--metrics and --live show one run at a time: without --jobs");
+				     "--metrics and --live show one run at a time; remove --jobs");
 	q.o.jobs = q.jobs;
 	extra = with_lookers_on(&q);
 	file = options_scenario("suite", argv[optind]); /* suites are found where scenarios are */
@@ -144,8 +146,8 @@ int cmd_suite(int argc, char **argv)
 	rc = suite_read(&s, file, &e);
 	if (rc == 0 && q.keep && !suite_keep(&s, q.keep))
 		rc = err_set(&e, ERR_USAGE, 0,
-			     "-k: no run's title holds '%.80s' (drtest suite %s --plan)", q.keep,
-			     argv[optind]);
+			     "-k: no run has '%.80s' in its title (see drtest suite %s --plan)",
+			     q.keep, argv[optind]);
 	if (rc == 0)
 		rc = suite_ask(&s, &q.o, &e);
 	if (rc == 0 && q.plan)

@@ -25,7 +25,9 @@ static int take_seeds(void *into, const char *text, struct err *e)
 	struct request *q = into;
 
 	if (q->s.n || !sweep_add_seeds(&q->s, text))
-		return option_wants(e, text, "1..200, or a list as 1,7,20..30 (at most 100000)");
+		return option_wants(e, text,
+				    "1..200, or a list such as 1,7,20..30 (at most "
+				    "100000)");
 	q->seeds = text;
 	return 0;
 }
@@ -67,21 +69,20 @@ PASS_ON(max_rpo, "--max-rpo")
 PASS_ON(max_rto, "--max-rto")
 
 #define AT(member) .at = offsetof(struct request, member)
-#define OF_RUN(option, arg_, fn)                                                        \
-	{                                                                               \
-		option, OPTION_TAKE, arg_, "of each run: drtest run --help", .take = fn \
+#define OF_RUN(option, arg_, fn)                                                             \
+	{                                                                                    \
+		option, OPTION_TAKE, arg_, "for each run; see drtest run --help", .take = fn \
 	}
 static const struct option_def options[] = {
-	{ "seeds", OPTION_TAKE, "A..B", "or a list: 1,7,20..30", .take = take_seeds },
-	{ "jobs", OPTION_WHOLE, "N", "runs at the same time (half of the processors)", AT(jobs),
+	{ "seeds", OPTION_TAKE, "A..B", "or a list such as 1,7,20..30", .take = take_seeds },
+	{ "jobs", OPTION_WHOLE, "N", "run N at the same time (half the processors)", AT(jobs),
 	  .min = 1, .max = SWEEP_JOBS_MAX },
 	{ "resume", OPTION_TEXT, "DIR",
-	  "resumes a sweep that was interrupted: seeds that have a verdict are not run again",
-	  AT(s.resume) },
+	  "resume an interrupted sweep; seeds with a verdict are not run again", AT(s.resume) },
 	{ "keep-runs", OPTION_FLAG, NULL,
-	  "keeps the run folder of each seed, not only of those that did not pass",
+	  "keep the run directory of each seed, not only of those that did not pass",
 	  AT(s.keep_runs) },
-	{ "out", OPTION_TEXT, "DIR", "where the sweep's folder goes (runs)", AT(s.out) },
+	{ "out", OPTION_TEXT, "DIR", "where to create the sweep's directory (runs)", AT(s.out) },
 	OF_RUN("on", "GROUND", take_on),
 	OF_RUN("set", "name=value", take_set),
 	OF_RUN("store", "s3|file", take_store),
@@ -89,22 +90,21 @@ static const struct option_def options[] = {
 	OF_RUN("max-rpo", "TIME", take_max_rpo),
 	OF_RUN("max-rto", "TIME", take_max_rto),
 	{ "metrics", OPTION_TAKE, "ADDRESS",
-	  "of the run that goes on, one at a time: drtest run --help", .take = take_metrics },
+	  "of the current run, one at a time; see drtest run --help", .take = take_metrics },
 	{ "live", OPTION_TAKE, "ADDRESS",
-	  "the page of the run that goes on, one at a time: drtest run --help", .take = take_live },
+	  "the page of the current run, one at a time; see drtest run --help", .take = take_live },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "sweep",
 	.usage = "drtest sweep FILE --seeds 1..200 [--jobs N] [--resume DIR] [--keep-runs] [--out "
 		 "DIR] [options of drtest run]",
-	.about =
-		"Runs a scenario with many seeds and makes one table of them: verdicts, how much was "
-		"lost, how long service was away, the slowest steps.",
+	.about = "Runs a scenario with many seeds and prints one table: verdicts, how much was "
+		 "lost, how long the service was down, the slowest steps.",
 	.options = options,
-	.more = "Exit code: 0 all passed, 1 a check failed somewhere, 4 somewhere it could not tell, "
-		"3 a run broke, 130 interrupted.",
-	.operand = "one scenario file",
+	.more = "Exit code: 0 all passed, 1 a check failed in a run, 4 a run could not decide, 3 "
+		"a run broke, 130 interrupted.",
+	.operand = "scenario file",
 	.example = "scenarios/primary_kill_sweep.lua",
 	.operands_max = 1,
 };
@@ -136,14 +136,14 @@ static int parse(struct request *q, int argc, char **argv)
 		return rc;
 	if (q->looked_on && q->jobs > 1)
 		return options_wrong(&command,
-				     "--metrics and --live show one run at a time: without --jobs");
+				     "--metrics and --live show one run at a time; remove --jobs");
 	if (!q->jobs)
 		q->jobs = cores > 3 && !q->looked_on ? (uint64_t)cores / 2 : 1;
 	if (optind == argc)
-		return options_wrong(&command, "%s is wanted, as %s", command.operand,
+		return options_wrong(&command, "missing %s, for example %s", command.operand,
 				     command.example);
 	if (!q->s.n)
-		return options_wrong(&command, "--seeds is wanted, as 1..200");
+		return options_wrong(&command, "--seeds is missing, for example --seeds 1..200");
 	q->s.jobs = q->jobs;
 	q->s.file = options_scenario("sweep", argv[optind]);
 	return q->s.file ? ask(q) : 2;
@@ -169,7 +169,9 @@ int cmd_sweep(int argc, char **argv)
 	if (rc < 0)
 		fprintf(stderr, "drtest sweep: %s\n", e.text);
 	if (rc > 0)
-		fprintf(stderr, "interrupted; the rest: drtest sweep%s --seeds %s --resume %s\n",
+		fprintf(stderr,
+			"interrupted; to continue: drtest sweep%s --seeds %s --resume "
+			"%s\n",
 			q.s.command + strlen("drtest run"), q.seeds, q.s.dir);
 	printf("sweep: %s\n", q.s.dir);
 	code = rc < 0 ? EXIT_ENV : rc > 0 ? EXIT_INTERRUPTED : sweep_exit_code(&q.s);

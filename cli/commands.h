@@ -1,4 +1,4 @@
-/* The commands of drtest. argv[0] is the command's own word ("run"); the exit code is returned
+/* The commands of drtest. argv[0] is the name of the command ("run"); the exit code is returned
  * (README, "Exit codes"); errors are printed. */
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H

@@ -16,56 +16,64 @@ static const struct {
 	const char *what;
 	const char *group; /* that begins with it; NULL: it goes on */
 } commands[] = {
-	{ "run", cmd_run, "a scenario: run scenarios/failover.lua", "Drills" },
+	{ "run", cmd_run, "run a scenario, for example scenarios/failover.lua", "Drills" },
 	{ "suite", cmd_suite,
-	  "scenarios x seeds x options, one report over all: suite scenarios/nightly.lua", NULL },
-	{ "sweep", cmd_sweep, "a scenario with many seeds, and one table of them", NULL },
+	  "run scenarios x seeds x options with one report, for example scenarios/nightly.lua",
+	  NULL },
+	{ "sweep", cmd_sweep, "run a scenario with many seeds and print a table of the results",
+	  NULL },
 	{ "capacity", cmd_capacity,
-	  "the highest rate that still meets a target, and the curve up to it", NULL },
+	  "find the highest rate that meets a target, and the curve up to it", NULL },
 	{ "gameday", cmd_gameday,
-	  "the team recovers by its own means from a disaster at an undisclosed instant, and is timed and judged",
+	  "rehearse the team: it recovers from a disaster at an unannounced moment; drtest "
+	  "measures and judges",
 	  NULL },
 	{ "runbook", cmd_runbook,
-	  "the steps back for exactly your clusters: commands, times, decisions, ways out", NULL },
+	  "print the recovery steps for your clusters: commands, times, decisions, fallbacks",
+	  NULL },
 	{ "chaos", cmd_chaos,
-	  "faults by hand: a proxy between two parties, kill, pause; which faults there are, and what they need",
+	  "inject faults by hand: a proxy between two parties, kill, pause; list all faults",
 	  NULL },
-	{ "list", cmd_list, "the scenarios, what each does, its options", "This machine" },
-	{ "init", cmd_init, "writes a first clusters file, from tiup, Kubernetes or an endpoint",
+	{ "list", cmd_list, "list the scenarios with their descriptions and options",
+	  "This machine" },
+	{ "init", cmd_init, "write a first clusters file from tiup, Kubernetes or an endpoint",
 	  NULL },
-	{ "doctor", cmd_doctor, "what is installed, what is missing, how to get it", NULL },
-	{ "clean", cmd_clean, "removes what earlier runs left", NULL },
-	{ "report", cmd_report, "a run's reports, made again from its journal, and its summary",
-	  "Runs so far" },
-	{ "history", cmd_history, "the runs so far: when, verdict, RPO, RTO", NULL },
-	{ "changes", cmd_changes, "what changed between runs, and whether it could be chance",
+	{ "doctor", cmd_doctor, "check what is installed, what is missing, and how to get it",
 	  NULL },
-	{ "trend", cmd_trend, "a page with each figure over the nights", NULL },
-	{ "forecast", cmd_forecast,
-	  "the RPO and RTO to expect, from the runs so far and your own figures", NULL },
-	{ "gate", cmd_gate, "fails when the newest runs are worse than the ones before", NULL },
-	{ "load", cmd_load, "a write load on its own: prepare, run, check, cleanup, report",
-	  "One part at a time" },
-	{ "backup", cmd_backup, "a consistent backup of a server into a store, while it works",
+	{ "clean", cmd_clean, "remove what earlier runs left behind", NULL },
+	{ "report", cmd_report,
+	  "write a run's reports again from its journal, and print its "
+	  "summary",
+	  "Past runs" },
+	{ "history", cmd_history, "list past runs: time, verdict, RPO, RTO", NULL },
+	{ "changes", cmd_changes, "show what changed between runs, and whether it could be chance",
 	  NULL },
-	{ "restore", cmd_restore, "a backup into an empty server", NULL },
-	{ "feed", cmd_feed, "the changefeed on its own", NULL },
-	{ "redo", cmd_redo,
-	  "a redo log, TiCDC's or ours: its state, replay, soundness, content, outlook (meta, apply, "
-	  "check, cat, watch)",
+	{ "trend", cmd_trend, "draw a page with each figure over time", NULL },
+	{ "forecast", cmd_forecast, "predict RPO and RTO from past runs and your own figures",
+	  NULL },
+	{ "gate", cmd_gate, "fail if the newest runs are worse than the ones before", NULL },
+	{ "load", cmd_load, "run a write load: prepare, run, check, cleanup, report",
+	  "Single parts" },
+	{ "backup", cmd_backup, "back up a server consistently to a store, under load", NULL },
+	{ "restore", cmd_restore, "restore a backup into an empty server", NULL },
+	{ "feed", cmd_feed, "run the local ground's changefeed", NULL },
+	{ "redo", cmd_redo, "work on a redo log of TiCDC or drtest: meta, apply, check, cat, watch",
 	  NULL },
 	{ "diff", cmd_diff, "compare two servers down to the row", NULL },
 	{ "judge", cmd_judge,
-	  "a verdict over a drill made by hand: a load's ledger, its model, one server against another",
+	  "judge a drill that was done by hand: a load's ledger and model, one server against "
+	  "another",
 	  NULL },
-	{ "selftest", cmd_selftest, "defects planted in a recorded drill: each must be caught",
+	{ "selftest", cmd_selftest, "plant defects in a recorded drill: each must be found",
 	  "drtest itself" },
 };
 
 static void help(FILE *out)
 {
-	fputs("drtest rehearses the death of a primary database cluster: how much is lost, how long until service is back, is the rest consistent?\n"
-	      "usage: drtest COMMAND [options]        drtest COMMAND --help        drtest --version\n",
+	fputs("drtest rehearses the loss of a primary database cluster: how much data is lost, "
+	      "how long is the service down, is the rest consistent?\n"
+	      "usage: drtest COMMAND [options]        drtest COMMAND --help        drtest "
+	      "--version\n",
 	      out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (commands[i].group)
@@ -89,10 +97,10 @@ static int refuse_unknown(const char *word)
 		fprintf(stderr, "drtest: '%s' is a scenario: drtest run %s\n", word, word);
 	else if (meant)
 		fprintf(stderr,
-			"drtest: there is no command '%s': did you mean '%s'? (drtest --help)\n",
-			word, meant);
+			"drtest: unknown command '%s': did you mean '%s'? (drtest --help)\n", word,
+			meant);
 	else
-		fprintf(stderr, "drtest: there is no command '%s' (drtest --help)\n", word);
+		fprintf(stderr, "drtest: unknown command '%s' (drtest --help)\n", word);
 	return 2;
 }
 
@@ -141,7 +149,8 @@ int main(int argc, char **argv)
 		argv[2] = (char *)"--help";
 	}
 	if (!strcmp(argv[1], "compare")) { /* its name of the version before */
-		fputs("note: drtest compare is now drtest changes; the old name goes with the next version\n",
+		fputs("note: drtest compare is now drtest changes; the next version removes the "
+		      "old name\n",
 		      stderr);
 		argv[1] = (char *)"changes";
 	}

@@ -75,7 +75,7 @@ static int take_size(const char *text, size_t *out, struct err *e)
 			*out = (size_t)n;
 			return 0;
 		}
-	return option_wants(e, text, "a size as 256MiB or 1GB, at most 1TiB");
+	return option_wants(e, text, "a size such as 256MiB or 1GB, at most 1TiB");
 }
 
 static int take_choice(const struct option_def *o, const char *text, int *out, struct err *e)
@@ -134,8 +134,7 @@ int option_set(const struct option_def *o, void *into, const char *text, struct 
 		return 0;
 	case OPTION_FIELD:
 		if (strlen(text) >= o->max)
-			return err_set(e, ERR_USAGE, 0, "want at most %" PRIu64 " bytes",
-				       o->max - 1);
+			return err_set(e, ERR_USAGE, 0, "at most %" PRIu64 " bytes", o->max - 1);
 		memcpy(to, text, strlen(text) + 1);
 		return 0;
 	case OPTION_UNSIGNED:
@@ -151,7 +150,8 @@ int option_set(const struct option_def *o, void *into, const char *text, struct 
 			       : option_wants(e, text, "a number of at least 0");
 	case OPTION_TIME_MS:
 		*(int64_t *)to = duration_parse_ms(text);
-		return *(int64_t *)to > 0 ? 0 : option_wants(e, text, "a time as 30s, 10m, 2h");
+		return *(int64_t *)to > 0 ? 0
+					  : option_wants(e, text, "a time such as 30s, 10m, 2h");
 	case OPTION_SIZE: return take_size(text, to, e);
 	case OPTION_CHOICE: return take_choice(o, text, to, e);
 	case OPTION_TAKE: return o->take(into, text, e);
@@ -174,7 +174,7 @@ const struct option_def *option_of_now(const struct command_def *c, const struct
 	if (!o->now)
 		return o;
 	fprintf(stderr,
-		"note: drtest %s: --%s is now --%s; the old name goes with the next version\n",
+		"note: drtest %s: --%s is now --%s; the next version removes the old name\n",
 		c->name, o->name, o->now);
 	if (o->kind == OPTION_RENAMED)
 		o = option_find(c->options, o->now);
@@ -261,8 +261,8 @@ static int refuse_unknown(const struct command_def *c, const char *arg, const st
 		names[n++] = o->name;
 	snprintf(word, sizeof(word), "%.*s", (int)strcspn(arg, "="), arg);
 	meant = nearest(word + strspn(word, "-"), names, n);
-	return meant ? options_wrong(c, "there is no option %s: did you mean --%s?", word, meant)
-		     : options_wrong(c, "there is no option %s", word);
+	return meant ? options_wrong(c, "unknown option %s: did you mean --%s?", word, meant)
+		     : options_wrong(c, "unknown option %s", word);
 }
 
 /* What getopt_long() did not take. */
@@ -271,16 +271,16 @@ static int refuse_option(const struct command_def *c, char *const *argv, const s
 	if (optopt < VALUE_FIRST && optopt)
 		for (const struct option_def *o = c->options; o->name; o++)
 			if (o->letter == optopt)
-				return options_wrong(c, "-%c wants a value", optopt);
+				return options_wrong(c, "-%c needs a value", optopt);
 	for (const struct option *o = longs; optopt >= VALUE_FIRST && o->name; o++)
 		if (o->val == optopt)
 			return options_wrong(c,
 					     o->has_arg == required_argument
-						     ? "--%s wants a value"
+						     ? "--%s needs a value"
 						     : "--%s takes no value",
 					     o->name);
 	if (optopt)
-		return options_wrong(c, "there is no option -%c", optopt);
+		return options_wrong(c, "unknown option -%c", optopt);
 	return refuse_unknown(c, argv[optind - 1], longs);
 }
 
@@ -344,8 +344,9 @@ int options_parse(const struct command_def *c, int argc, char **argv, void *into
 			return 2;
 	}
 	if (argc - optind > c->operands_max)
-		return c->example ? options_wrong(c, "%s is wanted, as %s", c->operand, c->example)
-				  : options_wrong(c, "'%.80s' is not understood",
+		return c->example ? options_wrong(c, "missing %s, for example %s", c->operand,
+						  c->example)
+				  : options_wrong(c, "unexpected argument '%.80s'",
 						  argv[optind + c->operands_max]);
 	return 0;
 }
@@ -360,7 +361,7 @@ int options_no_verb(const struct command_def *c, const char *verb, const char *c
 		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", i ? ", " : "",
 			 verbs[i]);
 	if (!*verb)
-		return options_wrong(c, "a verb is wanted: %s", all);
+		return options_wrong(c, "missing verb: %s", all);
 	return meant ? options_wrong(c, "there is no verb '%.80s': did you mean '%s'?", verb, meant)
 		     : options_wrong(c, "there is no verb '%.80s': there are %s", verb, all);
 }
@@ -376,15 +377,14 @@ const char *options_scenario(const char *command, const char *name)
 	cause = errno;
 	meant = cause == ENOENT ? scenario_nearest(name) : NULL;
 	if (meant)
-		fprintf(stderr,
-			"drtest %s: there is no %s '%s': did you mean '%s'? (drtest list)\n",
+		fprintf(stderr, "drtest %s: no %s '%s': did you mean '%s'? (drtest list)\n",
 			command, what, name, meant);
 	else if (cause == ENOENT && !strchr(name, '/') && !strstr(name, ".lua"))
 		fprintf(stderr,
-			"drtest %s: there is no %s '%s' here, in scenarios/, in $DRTEST_SCENARIOS or beside drtest (drtest list)\n",
+			"drtest %s: no %s '%s' here, in scenarios/, in $DRTEST_SCENARIOS or next to drtest (see drtest list)\n",
 			command, what, name);
 	else
-		fprintf(stderr, "drtest %s: %s %s: %s (drtest list names those that are there)\n",
-			command, what, name, strerror(cause));
+		fprintf(stderr, "drtest %s: %s %s: %s (see drtest list)\n", command, what, name,
+			strerror(cause));
 	return NULL;
 }

@@ -66,7 +66,7 @@ void version_print(void)
 	};
 
 	printf("drtest %s\ncompiled by " COMPILER SANITIZED "%s\n", drtest_version,
-	       failpoints_built() ? ", with fault points: for tests only" : "");
+	       failpoints_built() ? ", with failpoints: only for tests" : "");
 	for (size_t i = 0; i < sizeof(libs) / sizeof(libs[0]); i++) {
 		/* "LuaJIT 2.1.0-beta3", "expat_2.5.0" */
 		const char *now = libs[i].now + strcspn(libs[i].now, "0123456789");

@@ -1,4 +1,4 @@
-/* Which drtest this is, and what it is made of. */
+/* The version of drtest, its compiler and libraries. */
 #ifndef CLI_VERSION_H
 #define CLI_VERSION_H
 

@@ -1,6 +1,5 @@
-/* What a run tells the CI that it runs in, made from its journal as every report: annotations and a
- * summary where GitHub Actions asks for them, Markdown and a badge for everybody else. Text of the
- * journal comes out inert. */
+/* A run's output for CI, made from its journal: annotations and a summary for GitHub Actions,
+ * Markdown and a badge for others. All text from the journal is escaped. */
 #ifndef REPORTS_CI_H
 #define REPORTS_CI_H
 

@@ -1,5 +1,5 @@
-/* One function a format: a model of a run becomes text. None of them can fail; all text from the
- * journal comes out inert. */
+/* One function per format, which turns the model of a run into text. None can fail; all text from
+ * the journal is escaped. */
 #ifndef REPORTS_FORMATS_H
 #define REPORTS_FORMATS_H
 

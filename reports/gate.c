@@ -16,7 +16,8 @@
 static int refuse_rule(const char *text, const char *why, struct err *e)
 {
 	return err_set(e, ERR_USAGE, 0,
-		       "rule '%.80s': %s; a rule is as 'rpo_ms p95 <= 1.2x' or 'rto_ms <= 2s'",
+		       "rule '%.80s': %s; a rule looks like 'rpo_ms p95 <= 1.2x' or 'rto_ms <= "
+		       "2s'",
 		       text, why);
 }
 
@@ -68,26 +69,31 @@ int gate_parse(const char *text, struct gate_rule *r, struct err *e)
 	if (r->statistic[0] == 'p') {
 		r->q = strtod(r->statistic + 1, &end) / 100;
 		if (end == r->statistic + 1 || *end || !(r->q >= 0 && r->q <= 1))
-			return refuse_rule(text, "a percentile is p0 to p100", e);
+			return refuse_rule(text, "a percentile must be p0 to p100", e);
 	} else if (strcmp(r->statistic, "median") != 0 && strcmp(r->statistic, "mean") != 0 &&
 		   strcmp(r->statistic, "min") != 0 && strcmp(r->statistic, "max") != 0) {
-		return refuse_rule(text, "its statistic is none of median, mean, min, max, p95", e);
+		return refuse_rule(text,
+				   "its statistic must be one of median, mean, min, max, "
+				   "p95",
+				   e);
 	}
 	r->above = word[op][0] == '>';
 	r->equal = word[op][1] == '=';
 	if ((word[op][0] != '<' && word[op][0] != '>') ||
 	    (word[op][1] && strcmp(word[op] + 1, "=") != 0))
-		return refuse_rule(text, "it compares by none of <=, <, >=, >", e);
+		return refuse_rule(text, "its comparison must be one of <=, <, >=, >", e);
 	if (!take_limit(word[op + 1], r->name, r) && !*run_row_unit(r->name) &&
 	    strspn(word[op + 1], "0123456789.") > 0 && strpbrk(word[op + 1], "smh"))
 		return refuse_rule(
 			text,
-			"its limit is a time, and the figure's name tells none (it ends in _ms or _seconds, as rto_ms)",
+			"its limit is a time, but the figure is not (its name would end in _ms "
+			"or _seconds, such as rto_ms)",
 			e);
 	if (!take_limit(word[op + 1], r->name, r))
 		return refuse_rule(
 			text,
-			"its limit is neither as 1.2x, +20%, nor a number with a unit that fits the figure",
+			"its limit must look like 1.2x or +20%, or be a number with a unit that "
+			"fits the figure",
 			e);
 	return 0;
 }
@@ -154,17 +160,18 @@ enum gate_result gate_judge(const struct gate_rule *r, const struct gate_sides *
 	b = take_values(s->baseline, s->baseline_n, r->name, true, &b_n);
 	strbuf_addf(why, "%s %s", r->name, r->statistic);
 	if (!n) {
-		strbuf_addf(why, ": not measured by the run%s to judge", s->runs_n > 1 ? "s" : "");
+		strbuf_addf(why, ": the run%s to judge did not measure it",
+			    s->runs_n > 1 ? "s" : "");
 		goto out;
 	}
 	is = take_statistic(r, v, n);
 	strbuf_addch(why, ' ');
 	add_figure(why, is, r->name);
 	if (r->relative && b_n < s->baseline_min) {
-		strbuf_addf(
-			why,
-			": too little history: %zu passing run%s measured it before, %zu are needed",
-			b_n, b_n == 1 ? "" : "s", s->baseline_min);
+		strbuf_addf(why,
+			    ": too little history: %zu earlier passing run%s measured it, but %zu "
+			    "are required",
+			    b_n, b_n == 1 ? "" : "s", s->baseline_min);
 		goto out;
 	}
 	if (r->relative)
@@ -185,7 +192,7 @@ enum gate_result gate_judge(const struct gate_rule *r, const struct gate_sides *
 	strbuf_addch(why, ')');
 	if (!held && !s->strict && !beyond_noise(r, v, n, b, b_n)) {
 		result = GATE_HOLDS;
-		strbuf_addstr(why, ": over it, but within the noise");
+		strbuf_addstr(why, ": beyond the limit, but within the noise");
 	}
 out:
 	free(v);

@@ -20,7 +20,7 @@
 #define SCROLLS "tabindex=\"0\" role=\"region\" " /* reached by the keyboard too */
 #define PAPER_FINDINGS 20                         /* as the style sheet has it */
 #define FILE_NAME_MIN 6
-#define NOT_YET "<p class=\"big\">not yet</p><p class=\"meta\">The run goes on.</p>"
+#define NOT_YET "<p class=\"big\">not yet</p><p class=\"meta\">The run is in progress.</p>"
 #define SHORT_TEXT 28 /* bytes that stay on one line in a table */
 
 static void add_tag(struct strbuf *out, const char *word)
@@ -233,11 +233,10 @@ static void add_alerts(const struct run_model *m, struct strbuf *out)
 			    m->ended ? "The run ended with an error" : "This report is incomplete");
 		text_html(out, m->error);
 		if (!m->ended)
-			strbuf_addstr(
-				out,
-				m->events
-					? ". It tells what the journal holds up to there; nothing is proved by what is missing."
-					: ". The journal holds nothing that could be told.");
+			strbuf_addstr(out,
+				      m->events ? ". It shows what the journal contains up to that "
+						  "point; what is missing proves nothing."
+						: ". The journal contains nothing to show.");
 		strbuf_addstr(out, "</p>\n");
 	}
 	if (!json_array_size(m->standins))
@@ -258,16 +257,15 @@ static void rpo_card(const struct run_model *m, struct strbuf *out)
 {
 	char a[TEXT_NUMBER], b[TEXT_NUMBER];
 
-	strbuf_addstr(out, "<section><h2>RPO <small class=\"dim\">what is lost</small></h2>");
+	strbuf_addstr(out, "<section><h2>RPO <small class=\"dim\">how much is lost</small></h2>");
 	if (m->rpo_lost < 0 && m->running) {
 		strbuf_addstr(out, NOT_YET "</section>\n");
 		return;
 	}
 	if (m->rpo_lost < 0) {
-		strbuf_addstr(
-			out,
-			"<p class=\"big\">not measured</p><p>The run did not get as far as counting what was "
-			"lost.</p></section>\n");
+		strbuf_addstr(out,
+			      "<p class=\"big\">not measured</p><p>The run ended before the lost "
+			      "transactions were counted.</p></section>\n");
 		return;
 	}
 	text_count(a, (int64_t)m->rpo_lost);
@@ -282,13 +280,14 @@ static void rpo_card(const struct run_model *m, struct strbuf *out)
 		strbuf_addstr(out, "<p class=\"meta\">");
 		if (m->rpo_window_ms >= 0)
 			strbuf_addf(out,
-				    "The oldest lost one was acknowledged %s before the disaster. ",
+				    "The oldest lost transaction was acknowledged %s before the "
+				    "disaster. ",
 				    text_seconds(a, m->rpo_window_ms / 1e3));
 		if (m->rpo_behind_ms >= 0)
-			strbuf_addf(
-				out,
-				"The redo log promised everything up to %s before it (resolvedTs).",
-				text_seconds(a, m->rpo_behind_ms / 1e3));
+			strbuf_addf(out,
+				    "The redo log was complete up to %s before the disaster "
+				    "(resolvedTs).",
+				    text_seconds(a, m->rpo_behind_ms / 1e3));
 		strbuf_addstr(out, "</p>");
 	}
 	strbuf_addstr(out, "</section>\n");
@@ -315,15 +314,15 @@ static void rto_card(const struct run_model *m, struct strbuf *out)
 			"<p class=\"big\">%s <small>to the first write on the secondary</small></p>",
 			text_seconds(a, service / 1e3));
 	if (service >= 0 && check > 0 && check < service)
-		strbuf_addf(
-			out,
-			"<p class=\"meta\">%s of it are drtest's own checks before and after the replay: without them %s.</p>",
-			text_seconds(a, check / 1e3), text_seconds(b, (service - check) / 1e3));
+		strbuf_addf(out,
+			    "<p class=\"meta\">This includes %s for drtest's own checks before and "
+			    "after the replay; without them it is %s.</p>",
+			    text_seconds(a, check / 1e3), text_seconds(b, (service - check) / 1e3));
 	if (redundant >= 0)
-		strbuf_addf(
-			out,
-			"<p class=\"meta\">A new primary was caught up, and service redundant again, %s after the disaster.</p>",
-			text_seconds(a, redundant / 1e3));
+		strbuf_addf(out,
+			    "<p class=\"meta\">A new primary had caught up, and the service was "
+			    "redundant again, %s after the disaster.</p>",
+			    text_seconds(a, redundant / 1e3));
 	strbuf_addstr(out, "</section>\n");
 }
 
@@ -349,8 +348,9 @@ static void against_before(const struct run_model *m, struct strbuf *out)
 	if (!was)
 		return;
 	file = xstrfmt("../%s/report.html", was->name);
-	strbuf_addstr(
-		out, "<p class=\"meta\" id=\"before\">Against the run before with these options, ");
+	strbuf_addstr(out,
+		      "<p class=\"meta\" id=\"before\">Compared with the previous run with these "
+		      "options, ");
 	link_to(out, file, was->name);
 	strbuf_addstr(out, " (");
 	text_html(out, was->verdict);
@@ -381,7 +381,7 @@ static void add_answers(const struct run_model *m, struct strbuf *out)
 	from = out->len;
 	html_rto_bar(m, out);
 	if (out->len == from)
-		strbuf_addstr(out, "<p class=\"meta\">The journal tells none of them.</p>");
+		strbuf_addstr(out, "<p class=\"meta\">The journal does not contain them.</p>");
 	strbuf_addstr(out, "</section>\n");
 }
 
@@ -458,7 +458,7 @@ static void add_findings(const struct model_check *c, size_t *page_left, struct 
 			    PAPER_FINDINGS);
 	if (all > shown)
 		strbuf_addf(out, "<p class=\"meta\">and %zu more%s</p>", all - shown,
-			    c->findings_left_out ? "; the journal has them all"
+			    c->findings_left_out ? "; the journal has all of them"
 						 : ", in result.json");
 	strbuf_addstr(out, "</details>");
 }
@@ -496,9 +496,8 @@ static void add_checks(const struct run_model *m, struct strbuf *out)
 		"<section id=\"checks\"><h2>Checks <small class=\"dim\">%zu in all, %zu failed, %zu unknown</small></h2>",
 		m->checks_n, m->failed, m->unknown);
 	if (!m->checks_n) {
-		strbuf_addstr(
-			out,
-			"<p class=\"meta\">No check was made: nothing is proved.</p></section>\n");
+		strbuf_addstr(out, "<p class=\"meta\">There was no check, so the run proves "
+				   "nothing.</p></section>\n");
 		return;
 	}
 	strbuf_addstr(
@@ -706,10 +705,9 @@ static void add_environment(const struct run_model *m, struct strbuf *out)
 		size_t i;
 		json_t *v;
 
-		strbuf_addstr(
-			out,
-			"<section id=\"files\"><h2>Files <small class=\"dim\">in the run's folder, where this page is beside them</small></h2>"
-			"<ul class=\"files\">");
+		strbuf_addstr(out,
+			      "<section id=\"files\"><h2>Files <small class=\"dim\">in the run "
+			      "directory, next to this page</small></h2><ul class=\"files\">");
 		json_array_foreach(m->files, i, v)
 		{
 			strbuf_addstr(out, "<li>");
@@ -763,7 +761,8 @@ static void add_page(const struct run_model *m, bool live, struct strbuf *out)
 	strbuf_addf(out, " · drtest</title><style>%s\n%s</style></head>\n<body>%s<main>\n",
 		    (const char *)embed_reports_vendor_uplot_uPlot_min_css,
 		    (const char *)embed_reports_report_css,
-		    live ? "<p id=\"live\" role=\"status\">This page follows the run.</p>" : "");
+		    live ? "<p id=\"live\" role=\"status\">This page updates during the run.</p>"
+			 : "");
 	format_html_main(m, out);
 	strbuf_addf(
 		out,

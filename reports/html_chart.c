@@ -78,12 +78,12 @@ static const struct chart {
 	bool work; /* from the table of work with a known end */
 } charts[SERIES_KINDS] = {
 	[SERIES_RATE] = { "Transactions per second, by outcome", "/s", false, 0, true, false },
-	[SERIES_LATENCY_MS] = { "Latency of transactions, from when they were due", " ms", true, 0,
-				false, false },
-	[SERIES_LAG_S] = { "Changefeed: how far the secondary and the redo log are behind", " s",
-			   false, 0, false, false },
+	[SERIES_LATENCY_MS] = { "Latency of transactions, from the time they were due", " ms", true,
+				0, false, false },
+	[SERIES_LAG_S] = { "Changefeed: lag of the secondary and the redo log", " s", false, 0,
+			   false, false },
 	[SERIES_REDO_MIB] = { "Redo log written", " MiB", false, 0, false, false },
-	[SERIES_PROGRESS] = { "Backup, restore and replay: share done", " %", false, 100, false,
+	[SERIES_PROGRESS] = { "Backup, restore and replay: progress", " %", false, 100, false,
 			      true },
 	[SERIES_CPU] = { "CPU of each process (100 %: one core)", " %", false, 0, false, false },
 	[SERIES_RSS_MIB] = { "Resident memory of each process", " MiB", false, 0, false, false },
@@ -248,12 +248,13 @@ void html_charts(const struct run_model *m, struct strbuf *out)
 
 	strbuf_addstr(
 		out,
-		"<section id=\"charts\" tabindex=\"0\"><h2>The run on one time axis</h2>"
-		"<p class=\"meta\"><span id=\"now\">time since the run began</span><span class=\"hint\"> · point at a chart, or focus "
-		"here: arrow keys and PageUp, PageDown move, n and p go to the next and the last event; drag or + − to zoom, Esc for all; a name "
-		"hides its curve</span></p>\n"
-		"<noscript><p class=\"meta\">The charts are drawn by a script, which is switched off here; all verdicts and figures "
-		"are in the tables.</p></noscript>\n");
+		"<section id=\"charts\" tabindex=\"0\"><h2>The run on one time axis</h2><p "
+		"class=\"meta\"><span id=\"now\">time since the run started</span><span "
+		"class=\"hint\"> · point at a chart, or focus here: arrow keys and PageUp, "
+		"PageDown move, n and p go to the next and previous event; drag or + − to zoom, "
+		"Esc to reset; click a name to hide its curve</span></p>\n"
+		"<noscript><p class=\"meta\">The charts need JavaScript, which is disabled here; "
+		"all verdicts and figures are in the tables.</p></noscript>\n");
 	add_events(m, out);
 	strbuf_addstr(
 		out,
@@ -270,9 +271,9 @@ void html_charts(const struct run_model *m, struct strbuf *out)
 	}
 	add_data(m, span, out);
 	if (!number)
-		strbuf_addstr(
-			out,
-			"<p class=\"meta\">The journal holds no samples of load, changefeed or processes.</p>");
+		strbuf_addstr(out,
+			      "<p class=\"meta\">The journal has no samples of load, changefeed or "
+			      "processes.</p>");
 	strbuf_addstr(out, "</section>\n");
 }
 

@@ -79,7 +79,7 @@ void format_junit_suite(const struct run_model *m, const char *name, struct strb
 	bool run_error = m->verdict == OUTCOME_ERROR || m->verdict == OUTCOME_INTERRUPTED ||
 			 !m->ended || (m->verdict == OUTCOME_FAIL && !m->failed) ||
 			 (m->verdict == OUTCOME_UNKNOWN && !m->unknown);
-	const char *why = m->error[0] ? m->error : "the run ended without a verdict of its checks";
+	const char *why = m->error[0] ? m->error : "the run ended without a verdict";
 	size_t failed = 0, unknown = 0;
 	char started[TEXT_NUMBER];
 

@@ -14,7 +14,7 @@ static void add_figures(struct exposition *x, const struct run_model *m)
 			continue;
 		if (first)
 			exposition_family(x, "figure", EXPOSITION_GAUGE,
-					  "A figure that the scenario tells.");
+					  "A figure that the scenario sets.");
 		first = false;
 		exposition_sample(x, "name", key, json_number_value(v));
 	}
@@ -35,27 +35,27 @@ void format_run_figures(const struct run_model *m, struct exposition *x)
 
 	exposition_common(x, "scenario", m->scenario);
 	exposition_common(x, "ground", m->ground);
-	exposition_family(x, "run", EXPOSITION_INFO, "The run that these figures are of.");
+	exposition_family(x, "run", EXPOSITION_INFO, "The run that these figures belong to.");
 	exposition_labelled(x, info, 1);
 	if (!m->running) {
 		exposition_family(
 			x, "passed", EXPOSITION_GAUGE,
-			"1: the run passed; 0: it failed, could not tell, or did not end.");
+			"1 if the run passed; 0 if it failed, could not decide, or did not end.");
 		exposition_sample(x, NULL, NULL, m->verdict == OUTCOME_PASS);
 	}
 	if (m->wall_ms)
 		exposition_one(x, "run_start_timestamp_seconds",
-			       "When the run began, in seconds since 1970.",
+			       "When the run started, in seconds since 1970.",
 			       (double)m->wall_ms * 1e-3);
-	exposition_one(x, "run_duration_seconds", "How long the run took, or goes on.", m->seconds);
+	exposition_one(x, "run_duration_seconds", "How long the run took, or has been running.",
+		       m->seconds);
 	for (size_t i = 0; i < m->checks_n; i++)
 		if (m->checks[i].verdict <= OUTCOME_UNKNOWN)
 			count[m->checks[i].verdict]++;
 	exposition_family(x, "checks", EXPOSITION_GAUGE, "Checks by their verdict.");
 	for (int i = OUTCOME_PASS; i <= OUTCOME_UNKNOWN; i++)
 		exposition_sample(x, "verdict", outcome_name((enum outcome)i), (double)count[i]);
-	exposition_one(x, "rpo_lost_transactions", "Acknowledged transactions that are gone.",
-		       m->rpo_lost);
+	exposition_one(x, "rpo_lost_transactions", "Lost acknowledged transactions.", m->rpo_lost);
 	exposition_one(x, "rpo_acknowledged_transactions",
 		       "Transactions that were acknowledged before the disaster.", m->rpo_acked);
 	exposition_one(x, "rpo_window_seconds",

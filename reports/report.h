@@ -1,4 +1,4 @@
-/* What a run leaves for people and machines, made from its journal alone, at any time and again.
+/* The reports of a run for people and machines, made only from its journal, at any time.
  * A journal that was cut off, is damaged or of a newer schema gives a report as far as it goes; the
  * report says what is missing. */
 #ifndef REPORTS_REPORT_H

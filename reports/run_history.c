@@ -221,7 +221,8 @@ static int explain_failure(sqlite3 *db, int rc, const char *path, struct err *e)
 	if (rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB || rc == SQLITE_MISMATCH)
 		return err_set(
 			e, ERR_BAD_DATA, rc,
-			"history %s is damaged (%s): `drtest history --rebuild` makes it again from the run folders",
+			"history %s is damaged (%s): `drtest history --rebuild` creates it again "
+			"from the run directories",
 			path, why);
 	if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED)
 		return err_set(e, ERR_TIMEOUT, rc, "history %s is locked by another process", path);
@@ -258,7 +259,9 @@ static sqlite3 *open_db(const char *path, bool writing, struct err *e)
 		rc = version >= 0 ? SQLITE_OK : rc;
 	}
 	if (rc == SQLITE_OK && version > SCHEMA) {
-		err_set(e, ERR_BAD_DATA, 0, "history %s is of schema %d, this drtest knows %d",
+		err_set(e, ERR_BAD_DATA, 0,
+			"history %s has schema %d, but this drtest supports "
+			"%d",
 			path, version, SCHEMA);
 	} else {
 		/* a full disk, or a kill, before its first run was in it: it has none */
@@ -566,7 +569,7 @@ int run_history_check_scenario(const char *runs_dir, const char *scenario, struc
 	if (n && !matching)
 		err_set(e, ERR_USAGE, 0,
 			"no run of scenario '%.80s' is in %s/" RUN_HISTORY_FILE
-			" (there are runs of %s)",
+			" (it has runs of %s)",
 			scenario, runs_dir, has.buf);
 	strbuf_release(&has);
 	run_history_free(runs, n);

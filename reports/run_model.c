@@ -167,9 +167,9 @@ static void on_run(struct run_model *m, json_t *ev, double t)
 	if (schema != MODEL_SCHEMA && !m->has_run)
 		json_array_insert_new(
 			m->notes, 0,
-			json_sprintf(
-				"the journal is of schema %g, this drtest reads %d: what is not known to it is missing here",
-				schema, MODEL_SCHEMA));
+			json_sprintf("the journal has schema %g, but this drtest reads %d: unknown "
+				     "parts are missing here",
+				     schema, MODEL_SCHEMA));
 	m->has_run = true;
 }
 
@@ -617,8 +617,8 @@ static void conclude(struct run_model *m, const struct err *damage)
 {
 	if (!m->ended) {
 		m->verdict = OUTCOME_UNKNOWN;
-		set_error(m, !m->events ? "the run was cut off before its first event"
-					: "the run was cut off");
+		set_error(m, !m->events ? "the run was interrupted before its first event"
+					: "the run was interrupted");
 		if (damage->kind != ERR_NONE)
 			set_error(m, damage->text);
 	} else if (m->verdict == OUTCOME_PASS && m->failed) {
@@ -652,7 +652,7 @@ static void conclude(struct run_model *m, const struct err *damage)
 		json_array_insert_new(
 			m->notes, 0,
 			json_sprintf(
-				"%zu events of the journal are left out: too many, or without what makes them one",
+				"%zu events of the journal are left out: too many, or incomplete",
 				m->left_out));
 }
 

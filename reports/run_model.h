@@ -1,4 +1,4 @@
-/* A run as its journal tells it. The journal is input from outside: everything here is bounded,
+/* A run, read from its journal. The journal is input from outside: everything here is bounded,
  * whatever it holds; events that are not known and fields of the wrong type are left out. All
  * strings are the model's, valid UTF-8, never NULL unless said. */
 #ifndef REPORTS_RUN_MODEL_H

@@ -198,9 +198,9 @@ static void add_gate(const char *text, struct strbuf *out)
 		const char *word, *class;
 	} words[] = { { "holds", "pass" }, { "BROKEN", "fail" }, { "unknown", "unknown" } };
 
-	strbuf_addstr(
-		out,
-		"<section id=\"gate\"><h2>Gate <small class=\"dim\">tonight's runs against earlier ones</small></h2><ul class=\"gate\">");
+	strbuf_addstr(out,
+		      "<section id=\"gate\"><h2>Gate <small class=\"dim\">these runs compared with "
+		      "earlier ones</small></h2><ul class=\"gate\">");
 	while (*text) {
 		size_t n = strcspn(text, "\n");
 		char *line = xstrfmt("%.*s", (int)n, text), *p = line + strspn(line, " ");

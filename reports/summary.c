@@ -93,7 +93,7 @@ static void add_header(struct page *p)
 	json_t *v;
 
 	strbuf_addf(&line, "drtest %s  %s", m->drtest[0] ? m->drtest : "?",
-		    m->scenario[0] ? m->scenario : "(scenario not told)");
+		    m->scenario[0] ? m->scenario : "(scenario unknown)");
 	if (m->ground[0])
 		strbuf_addf(&line, "  on %s", m->ground);
 	if (m->seed[0])

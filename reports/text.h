@@ -1,4 +1,4 @@
-/* Text from the journal made inert, and numbers for people. Input may be any bytes; what is no
+/* Escapes text from the journal, and formats numbers. Input may be any bytes; what is no
  * UTF-8 becomes U+FFFD, and a control character (also the ones that turn the direction of writing)
  * its visible name: \x1b. */
 #ifndef REPORTS_TEXT_H

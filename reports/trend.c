@@ -215,9 +215,9 @@ static void add_groups(const struct run_row *runs, size_t n, struct strbuf *data
 		if (judged)
 			add_charts(group, k, &shown, data, out);
 		else
-			strbuf_addstr(
-				out,
-				"<p class=\"meta\">No run of it came as far as a verdict: there is nothing to draw.</p>");
+			strbuf_addstr(out,
+				      "<p class=\"meta\">No run of it reached a verdict: there is "
+				      "nothing to draw.</p>");
 		strbuf_addstr(out, "</section>\n");
 	}
 	free(group);

@@ -1,4 +1,4 @@
-/* Figures over the nights: one page (HTML, opens without network) with a chart for each figure,
+/* Figures over time: one page (HTML, opens without network) with a chart for each figure,
  * apart for each scenario and its options, of the runs that are given. */
 #ifndef REPORTS_TREND_H
 #define REPORTS_TREND_H

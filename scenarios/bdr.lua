@@ -7,13 +7,13 @@ return scenario {
   name = "bdr",
   needs = { "bdr" },
   options = {
-    tables     = { 2,    "tables of each side's load", min = 1, max = 10000 },
+    tables     = { 2,    "number of tables for each side's load", min = 1, max = 10000 },
     table_size = { 300,  "rows of each", min = 1, max = 2147483647 },
     workers    = { 4,    "connections of each side's load", min = 1, max = 100000 },
     rate       = { 40,   "transactions per second of each side's load", max = 10000000 },
     soak       = { "4s", "load on both sides" },
     keys       = { 40,   "rows that each side writes into one table that both have", min = 10, max = 10000 },
-    conflicts  = { 3,    "keys that both sides write at once", min = 1, max = 100 },
+    conflicts  = { 3,    "keys that both sides write at the same time", min = 1, max = 100 },
   },
   run = function(t, opt)
     local store, east, west, backup
@@ -64,7 +64,7 @@ return scenario {
       local from = west:current_tso()
       role(east, "PRIMARY")
       role(west, "SECONDARY")
-      if not tidb then t:note "MariaDB has no roles: that DDL comes from one side alone is left to whoever writes them" end
+      if not tidb then t:note "MariaDB has no roles, so nothing enforces that DDL comes from only one side" end
       for i, pair in ipairs { { east, west, backup.ts }, { west, east, from } } do
         local id = pair[1]:name() .. "-to-" .. pair[2]:name()
         feeds[i] = { source = pair[1], sink = pair[2],
@@ -134,7 +134,7 @@ return scenario {
       loads.west.load:stop()
       drain "after the switch"
       judge "after the switch"
-      return t:planning() and "" or ("its first write %s after it stopped elsewhere; both changefeeds went on"):format(text.seconds(served - from))
+      return t:planning() and "" or ("its first write %s after writes stopped on the other side; both changefeeds continued"):format(text.seconds(served - from))
     end)
 
     t:step("conflicts", function()
@@ -142,7 +142,7 @@ return scenario {
       east:sql "UPDATE `both`.t SET v = 777 WHERE id = 2"
       west:sql "UPDATE `both`.t SET v = 777 WHERE id = 2"
       drain "the same value on both sides"
-      t:check("the same value written on both sides is no conflict", t.verify.same(east, west))
+      t:check("the same value written on both sides is not a conflict", t.verify.same(east, west))
       local planted, n, tries = {}, 0, 0
       while n < opt.conflicts and tries < 10 * opt.conflicts do
         tries = tries + 1
@@ -169,9 +169,9 @@ return scenario {
       end
       local same = t.verify.same(east, west)
       t:check("the comparison finds the conflicts", same.verdict == "fail", same.evidence)
-      t:check("these keys differ, and no others", wrong == 0, table.concat(names, "; "))
+      t:check("exactly these keys differ", wrong == 0, table.concat(names, "; "))
       t:figure("conflicts", #names)
-      return ("%d keys, each side has the other one's value: %s"):format(#names, table.concat(names, "; "))
+      return ("%d keys, each side has the other side's value: %s"):format(#names, table.concat(names, "; "))
     end)
   end,
 }

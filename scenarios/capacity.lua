@@ -12,7 +12,7 @@ local function parse(target)
     local factor = ({ ms = 1, s = 1000, m = 60000, [""] = 1000 })[unit]
     local known = ({ p50 = true, p95 = true, p99 = true, p999 = true, max = true, lag = true, rpo = true })[name]
     if not known or not factor or not tonumber(number) then
-      error(("target '%s' is not one of p50, p95, p99, p999, max, lag, rpo below a time, as p99<50ms,lag<5s"):format(part), 0)
+      error(("target '%s' must be a list of p50, p95, p99, p999, max, lag, rpo with limits, such as p99<50ms,lag<5s"):format(part), 0)
     end
     list[#list + 1] = { name = name, ms = tonumber(number) * factor, text = name .. "<" .. bound }
   end
@@ -31,18 +31,18 @@ local ABOVE_P99 = 10   -- of 1,000 transactions ten lie above the p99: fewer wou
 return scenario {
   name = "capacity",
   options = {
-    target     = { "p99<50ms,lag<5s", "what has to hold: p50, p95, p99, p999, max (latency from the due time), lag (changefeed), rpo, below a time" },
-    min_rate   = { 50,    "the rate that the search begins at, transactions per second", was = "from" },
-    max_rate   = { 20000, "the rate that it does not go beyond", was = "to" },
-    precision  = { 10,    "percent: how near the knee is to be found" },
-    hold       = { "8s",  "how long a rate is held at least" },
+    target     = { "p99<50ms,lag<5s", "limits for p50, p95, p99, p999, max (latency from the due time), lag (changefeed), rpo" },
+    min_rate   = { 50,    "start the search at this rate, in transactions per second", was = "from" },
+    max_rate   = { 20000, "do not go beyond this rate", was = "to" },
+    precision  = { 10,    "precision of the result in percent" },
+    hold       = { "8s",  "hold each rate for at least this time" },
     workers    = { 50,    "connections of the load", min = 1, max = 100000 },
-    shards     = { 1,     "processes that are the load together", min = 1, max = 10000 },
-    rendezvous = { "",    "where shards from elsewhere meet (s3://…, file://…); without it they are started here" },
+    shards     = { 1,     "number of processes that generate the load", min = 1, max = 10000 },
+    rendezvous = { "",    "place where shards on other machines meet (s3://…, file://…); without it, drtest starts them here" },
     load       = { "oltp_write_only", "the load" },
     tables     = { 4,     "tables to prepare", min = 1, max = 10000 },
     table_size = { 10000, "rows of each", min = 1, max = 2147483647 },
-    rand_type  = { "uniform", "the ids' distribution" },
+    rand_type  = { "uniform", "distribution of the ids" },
   },
   run = function(t, opt)
     local targets = parse(opt.target)
@@ -137,7 +137,7 @@ return scenario {
             curve[#curve + 1] = seen
             return line(seen)
           end
-          again = seen.broke == "" and (" (at the second try; the first broke %s)"):format(first) or " (twice)"
+          again = seen.broke == "" and (" (at the second try; the first missed %s)"):format(first) or " (twice)"
           if seen.broke ~= "" then recover() end
         end
         curve[#curve + 1] = seen
@@ -192,10 +192,10 @@ return scenario {
         check_books()
       end
       if unknown then
-        t:check("the search came to its end", { verdict = "unknown", evidence = ("at %s/s %s%s"):format(text.commas(unknown.rate), unknown.unknown,
+        t:check("the search finished", { verdict = "unknown", evidence = ("at %s/s %s%s"):format(text.commas(unknown.rate), unknown.unknown,
           best and ("; %s/s hold"):format(text.commas(best.rate)) or "") })
       end
-      if best or not unknown then t:check("a rate holds the target", best ~= nil, best and line(best) or "not even " .. line(curve[1])) end
+      if best or not unknown then t:check("a rate meets the target", best ~= nil, best and line(best) or "not even " .. line(curve[1])) end
       if not best then return end
       t:figure("capacity_tps", best.rate)
       t:figure("capacity_p99_ms", best.p99)

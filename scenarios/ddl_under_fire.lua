@@ -9,7 +9,7 @@ return scenario {
   promotes = true,
   needs = { "kill", "pause", "link", "cut" },
   options = drill.options {
-    rate       = { 80,  "transactions per second over all of them", max = 10000000 },
+    rate       = { 80,  "transactions per second of all connections together", max = 10000000 },
     ddls       = { 8,   "DDLs under fire" },
   },
   run = function(t, opt)

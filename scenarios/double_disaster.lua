@@ -10,7 +10,7 @@ return scenario {
   needs = { "store", "kill" },
   options = drill.options {
     soak       = { "3s",  "write load before the disaster" },
-    store      = { "any", "what becomes of the store; any: the seed draws it", choices = { "any", "returns", "lost" } },
+    store      = { "any", "what happens to the store; any: chosen by the seed", choices = { "any", "returns", "lost" } },
   },
   run = function(t, opt)
     local store, primary, secondary, load, feed, checkpoint
@@ -26,19 +26,19 @@ return scenario {
       t:redo_caught_up(feed)
     end)
 
-    t:step("primary and store die in one instant", function()
+    t:step("primary and store die at the same moment", function()
       t:sleep(opt.soak)
       checkpoint = feed:status().checkpoint_ts -- the last one that somebody outside has seen
       t:disaster { kill = { primary, store }, when = { busy = feed, later = t:random(5000) } }:wait()
       load:wait_disconnected()
-      return ("%s acknowledged transactions; the last checkpoint that was seen: %s"):format(text.commas(load:stats().acked), tostring(checkpoint))
+      return ("%s acknowledged transactions; last observed checkpoint: %s"):format(text.commas(load:stats().acked), tostring(checkpoint))
     end)
 
     if fate == "returns" then
       t:step("the store's disk comes back", function()
         store:start()
         local replay = drill.replay(t, secondary, store:url "redo/forth")
-        t:check("the store lost nothing that it acknowledged: the log reaches beyond the checkpoint that was seen", replay.point >= checkpoint)
+        t:check("the store lost nothing that it acknowledged: the log reaches beyond the last observed checkpoint", replay.point >= checkpoint)
         local ledger = drill.promote(t, load, secondary, { of = primary, point = replay.point })
         drill.stop(t, load, secondary)
         return ("%s rows replayed, %s transactions lost"):format(text.commas(replay.rows), text.commas(ledger.lost))
@@ -51,11 +51,11 @@ return scenario {
         -- no log, no consistent point: the state is judged as the changefeed left it
         local state = t.verify.model(load, secondary, { of = primary, before = true })
         local ledger = t.verify.ledger(load, secondary, { of = primary, before = true })
-        t:check("what is left can be told exactly", t:planning() or (state.verdict ~= "unknown" and ledger.verdict ~= "unknown"), state.evidence)
+        t:check("what is left can be determined exactly", t:planning() or (state.verdict ~= "unknown" and ledger.verdict ~= "unknown"), state.evidence)
         t:figure("whole_up_to", checkpoint)
         t:figure("torn", state.torn)
         t:figure("lost", ledger.lost)
-        t:note(("without its redo log the secondary is whole up to checkpointTs %s; %s transactions after it are torn, to be repaired by hand")
+        t:note(("without the redo log, the secondary is complete up to checkpointTs %s; %s transactions after it are torn and must be repaired by hand")
           :format(tostring(checkpoint), text.commas(state.torn)))
         return ("%s transactions recovered, %s torn, %s lost"):format(text.commas(ledger.recovered), text.commas(state.torn), text.commas(ledger.lost))
       end)

@@ -1,4 +1,4 @@
--- After a disaster the old primary's disk turns up again. It must not simply rejoin: it holds transactions that the promoted secondary never
+-- After a disaster the old primary's disk is recovered again. It must not simply rejoin: it holds transactions that the promoted secondary never
 -- saw. The drill counts them, rebuilds it from the new primary, and moves the service back by plan, without loss.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
@@ -33,15 +33,15 @@ return scenario {
       return ("%s of %s acknowledged transactions lost"):format(text.commas(ledger.lost), text.commas(ledger.acked))
     end)
 
-    t:step("the old primary's disk turns up", function()
+    t:step("the old primary's disk is recovered", function()
       old:start() -- apart: nobody writes to it, nothing is replicated from it
       local ledger = t.verify.ledger(load, old, { of = old })
       t:check("its disk has every transaction that it acknowledged", ledger)
       t:check("so it has what the secondary lost", t:planning() or ledger.lost == 0, ("%d missing on its own disk"):format(ledger.lost))
       t:figure("only_on_the_old_primary", lost)
       old:stop()
-      return lost > 0 and ("%s acknowledged transactions are only there: it can't rejoin, it is rebuilt"):format(text.commas(lost))
-        or "nothing is only there; it is rebuilt all the same"
+      return lost > 0 and ("%s acknowledged transactions are only there: it cannot rejoin and is rebuilt"):format(text.commas(lost))
+        or "no transaction is only there; it is rebuilt anyway"
     end)
 
     t:step("it is rebuilt from the new primary", function()
@@ -56,7 +56,7 @@ return scenario {
       t:recovered "redundant"
     end)
 
-    t:step("the service goes back by plan", function()
+    t:step("the service moves back as planned", function()
       t:sleep "1s"
       local from = t:now()
       load:stop()

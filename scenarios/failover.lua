@@ -11,12 +11,12 @@ return scenario {
     table_size  = { 10000, "rows of each", min = 1, max = 2147483647 },
     load_tables = { 3,     "tables that the load writes to", max = 10000 },
     workers     = { 10,    "connections of the load", min = 1, max = 100000 },
-    rate        = { 100,   "transactions per second over all of them; 0: as fast as they go", max = 10000000 },
+    rate        = { 100,   "transactions per second of all connections together; 0: no limit", max = 10000000 },
     soak        = { "20s", "write load before the disaster" },
     forensic    = { true,  "compare the dead primary's disk with the secondary, and write out what was lost" },
-    instant     = { "busy", "of the disaster, drawn by the seed: busy (while the secondary holds a part of a flush) or any",
+    instant     = { "busy", "when the disaster happens, chosen by the seed: busy (while the secondary has part of a flush) or any",
                     choices = { "busy", "any" } },
-    store_port  = { 6060,  "of the store; a free one when it is taken", max = 65535 },
+    store_port  = { 6060,  "port of the store; a free one if it is in use", max = 65535 },
   },
   run = function(t, opt)
     local store, primary, secondary, new_primary, load, backup, feed, acked, replay, held, sink, torn
@@ -34,7 +34,7 @@ return scenario {
       t:figure("torn_before", before.torn)
       t:figure("torn_after", after.torn)
       if before.verdict ~= "unknown" and before.torn == 0 then
-        t:note "no transaction was torn before the replay: this drill had little to repair (another --seed moves the instant)"
+        t:note "no transaction was torn before the replay: this drill had little to repair (another --seed chooses another moment)"
       end
       local took = before.seconds + ledger.seconds + after.seconds
       t:figure("check_s", took)
@@ -95,7 +95,7 @@ return scenario {
       t:figure("sink_busy", busy)
       return ("SIGKILL after %s acknowledged transactions%s"):format(text.commas(acked),
         not busy and "" or sink and ", in the middle of a flush to the secondary" or t:on_tidb() and ", while the redo log was ahead of the secondary"
-          or ", while the secondary held a part of a flush")
+          or ", while the secondary had part of a flush")
     end)
 
     t:step("replay the redo log", function()

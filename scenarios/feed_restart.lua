@@ -8,8 +8,8 @@ return scenario {
   name = "feed_restart",
   needs = { "kill", "interrupt" },
   options = drill.options {
-    deaths     = { 6,      "how often the changefeed dies" },
-    life       = { "1.5s", "how long it lives between, at most" },
+    deaths     = { 6,      "how often the changefeed is killed" },
+    life       = { "1.5s", "maximum time between kills" },
   },
   run = function(t, opt)
     local store, primary, secondary, load, backup, feed
@@ -44,7 +44,7 @@ return scenario {
         feed = start()
         local now = feed:status().checkpoint_ts
         -- a TiCDC that has just started may not know the changefeed yet
-        t:wait_until("the changefeed tells its checkpoint", t:timeout "30s", function()
+        t:wait_until("the changefeed reports its checkpoint", t:timeout "30s", function()
           now = feed:status().checkpoint_ts
           return now:ms() > 0
         end)
@@ -70,7 +70,7 @@ return scenario {
       local replay = drill.replay(t, secondary, store:url "redo/forth")
       t:phase "check"
       drill.judge(t, load, secondary, { of = primary, point = replay.point })
-      return ("%s rows of %s transactions, out of the log of %d changefeeds"):format(text.commas(replay.rows), text.commas(replay.transactions),
+      return ("%s rows of %s transactions, from the log of %d changefeed processes"):format(text.commas(replay.rows), text.commas(replay.transactions),
         opt.deaths + 1)
     end)
   end,

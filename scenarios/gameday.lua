@@ -11,17 +11,17 @@ return scenario {
   name = "gameday",
   promotes = true,
   options = {
-    window      = { "10m", "the instant is drawn within it, by the seed" },
-    kind        = { "kill", "kill: the primary and its TiCDC die; nothing: a false alarm; drawn: one of both, by the seed, and told at the end alone",
+    window      = { "10m", "the disaster comes at a moment in this time, chosen by the seed" },
+    kind        = { "kill", "kill: the primary and its TiCDC die; nothing: a false alarm; drawn: one of the two, chosen by the seed and revealed at the end",
                     choices = { "kill", "nothing", "drawn" } },
-    limit       = { "2h",  "service has to be back within it" },
-    redundancy  = { "4h",  "how long \"redundant\" or \"done\" is waited for afterwards" },
-    machine_rto = { "",    "what the last drills took by drtest alone, to stand beside the team's: `drtest gameday` fills it in" },
-    db          = { "drtest_live", "of the load, made for it; it must not be there" },
+    limit       = { "2h",  "the service must be back within this time" },
+    redundancy  = { "4h",  "how long to wait for \"redundant\" or \"done\" afterwards" },
+    machine_rto = { "",    "how long drtest alone took in the last drills, to compare with the team; `drtest gameday` sets it" },
+    db          = { "drtest_live", "database of the load, created for it; it must not exist" },
     tables      = { 3,     "tables of the load", min = 1, max = 10000 },
     table_size  = { 1000,  "rows of each", min = 1, max = 2147483647 },
     workers     = { 8,     "connections of the load", min = 1, max = 100000 },
-    rate        = { 100,   "transactions per second over all of them", max = 10000000 },
+    rate        = { 100,   "transactions per second of all connections together", max = 10000000 },
   },
   run = function(t, opt)
     local primary, secondary, redo, feed, load
@@ -75,10 +75,10 @@ return scenario {
       redo = store:url "redo/live"
       feed = primary:changefeed { id = "live", sink = secondary, start_ts = full.ts, redo = redo }
       primary:set_gc(true)
-      return ("a pair to practise on: %s, %s, redo log %s"):format(tostring(primary), tostring(secondary), redo)
+      return ("a pair to practice with: %s, %s, redo log %s"):format(tostring(primary), tostring(secondary), redo)
     end)
 
-    t:step("a load in a database of its own", function()
+    t:step("start a load in its own database", function()
       load:start { on = primary }
       drill.drain(t, feed, primary, "the changefeed has brought it to the secondary", "2m")
       t:redo_caught_up(feed)
@@ -93,7 +93,7 @@ return scenario {
         if opt.kind ~= "nothing" then t:disaster { kill = primary, while_busy = feed } end
         return
       end
-      t:waiting "waits for an instant that the seed has drawn"
+      t:waiting "waits for the moment that the seed chose"
       while (t:now() - began) * 1000 < wait do
         local word = heard()
         early = early or word == "service"
@@ -128,7 +128,7 @@ return scenario {
       local word = until_word(opt.redundancy, "\"redundant\" or \"done\"", "redundant")
       if word == "redundant" then t:recovered("redundant", t:now()) end
       drill.stop(t, load, secondary)
-      return word == "redundant" and "as was typed; drtest did not look at it" or "nobody said so"
+      return word == "redundant" and "as typed; drtest did not check it" or "nobody said so"
     end)
 
     t:step("the team's times", function()

@@ -16,12 +16,12 @@ local kinds = { "delete", "update", "truncate", "drop", "drop_database" }
 return scenario {
   name = "human_error",
   options = drill.options {
-    statement  = { "any", "the wrong one: delete (without WHERE), update (without WHERE), truncate, drop, drop_database; any: drawn by the seed",
+    statement  = { "any", "the wrong statement: delete (without WHERE), update (without WHERE), truncate, drop, drop_database; any: chosen by the seed",
                    choices = { "any", "delete", "update", "truncate", "drop", "drop_database" } },
-    hits       = { "busy", "the table that it hits: busy (the load writes to it; of a drop its workers would die, so that one hits a quiet table) or quiet",
+    hits       = { "busy", "the table that it hits: busy (the load writes to it; a drop always hits a quiet table, because the load's workers would fail) or quiet",
                    choices = { "busy", "quiet" } },
     found      = { "3s", "from the statement until somebody finds it and stops the writes" },
-    held       = { false, "the secondary is held back: nothing reaches it from before the statement on, while the redo log goes on" },
+    held       = { false, "hold the secondary back: from before the statement nothing reaches it, while the redo log continues" },
     tables     = { 3,    "tables; the load writes to all but the last, which is the quiet one", min = 2, max = 10000 },
     soak       = { "3s", "write load before the statement" },
     log_flush  = { "15s", "TiDB: how often TiKV flushes the log backup (its own default is 3m); more than 10s" },
@@ -93,7 +93,7 @@ return scenario {
       t:check(way .. ": nothing of the statement is left", left == 0, ("%d rows are still as it left them"):format(left))
       judge_archive(way, cluster)
       local ledger = t:check(way .. ": no acknowledged transaction is lost", t.verify.ledger(load, cluster, { of = primary }))
-      if not quiet then t:check(way .. ": somebody who committed wrote each row", t.verify.rows(load, cluster, { of = primary })) end
+      if not quiet then t:check(way .. ": a committed transaction wrote each row", t.verify.rows(load, cluster, { of = primary })) end
       local model = t.verify.model(load, cluster, { of = primary })
       if quiet or model.verdict == "unknown" then t:check(way .. ": every row is as its transactions left it", model) end
       return ledger, { verdict = left == 0 and (quiet and model.verdict or "pass") or "fail", evidence = model.evidence }, model.rows_wrong
@@ -194,7 +194,7 @@ return scenario {
         past_took = took
         local ledger, model = judge_point(way, past, point)
         t:way { name = way, check = { ledger, model }, lost = ledger.lost, acked = ledger.acked, window_ms = window_ms, wrong = model.rows_wrong, seconds = took,
-                steps = { "restore the last full backup on a spare cluster", "roll it forward by the binary log up to just before the statement",
+                steps = { "restore the last full backup on a spare cluster", "roll it forward with the binary log to just before the statement",
                           "move the service there", "build a new secondary" },
                 needs = "full backups, the log of changes since, a spare cluster" }
         t:figure("rolled_forward", n)
@@ -237,7 +237,7 @@ return scenario {
       t:way { name = way, check = { ledger, check }, lost = ledger.lost, acked = ledger.acked, wrong = rows_wrong, seconds = took,
               steps = { from_stale and "read the table as it was just before the statement (tidb_snapshot)" or
                           "restore the last full backup on a spare cluster, and roll it forward up to just before the statement",
-                        "copy it beside the wrong one", "merge: what nobody wrote since is as it was" },
+                        "copy it next to the wrong one", "merge: what nobody wrote since is as it was" },
               needs = from_stale and "tidb_gc_life_time longer than it takes to find out" or "full backups, the log of changes since, a spare cluster" }
       return ("%s rows differ from what the good writes alone would have made"):format(text.commas(rows_wrong))
     end)
@@ -246,10 +246,10 @@ return scenario {
       t:step("FLASHBACK TABLE or DATABASE, in place", function()
         local way = archive and "FLASHBACK DATABASE" or kind == "truncate" and "FLASHBACK TABLE, merged" or "FLASHBACK TABLE"
         local needs = "tidb_gc_life_time longer than it takes to find out"
-        local what = { archive and "FLASHBACK DATABASE" or kind == "truncate" and "FLASHBACK TABLE … TO a name beside it" or "FLASHBACK TABLE",
+        local what = { archive and "FLASHBACK DATABASE" or kind == "truncate" and "FLASHBACK TABLE … TO another name" or "FLASHBACK TABLE",
                        kind == "truncate" and "merge: what nobody wrote since is as it was" or nil }
         if not ddl then
-          t:way { name = way, closed = "it takes back a DROP or a TRUNCATE: a " .. kind:upper() .. " is none", steps = what, needs = needs }
+          t:way { name = way, closed = "it undoes a DROP or a TRUNCATE, but this was a " .. kind:upper() .. " is none", steps = what, needs = needs }
           return "closed: no DDL"
         end
         local mended = twin "flashed"
@@ -277,8 +277,8 @@ return scenario {
         local took = t:now() - from
         local ledger, model = judge_point(way, mended, point)
         t:way { name = way, check = { ledger, model }, lost = ledger.lost, acked = ledger.acked, window_ms = window_ms, wrong = model.rows_wrong, seconds = took,
-                steps = { "FLASHBACK CLUSTER TO TSO just before the statement: every session is cut, no write meanwhile",
-                          "the changefeed brings it to the secondary, or build that anew" },
+                steps = { "FLASHBACK CLUSTER TO TSO just before the statement: every session is disconnected, no writes during it",
+                          "let the changefeed replicate it to the secondary, or rebuild the secondary" },
                 needs = "tidb_gc_life_time longer than it takes to find out" }
         return ("%s good transactions since are lost"):format(text.commas(ledger.lost))
       end)

@@ -40,7 +40,7 @@ return scenario {
       t:redo_caught_up(feed)
     end)
 
-    t:step("the changefeed brings the move over", function()
+    t:step("the changefeed replicates the move", function()
       shift "live"
       drill.drain(t, feed, primary, "the changefeed is in step")
       t:check("the secondary equals the primary", t.verify.same(primary, secondary))

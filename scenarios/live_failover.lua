@@ -9,11 +9,11 @@ return scenario {
   needs = { "pair" },
   promotes = true,
   options = {
-    db         = { "drtest_live", "of the load, made for it; it must not be there" },
+    db         = { "drtest_live", "database of the load, created for it; it must not exist" },
     tables     = { 3,     "tables of the load" },
     table_size = { 1000,  "rows of each" },
     workers    = { 8,     "connections of the load" },
-    rate       = { 100,   "transactions per second over all of them" },
+    rate       = { 100,   "transactions per second of all connections together" },
     soak       = { "20s", "write load before the disaster" },
     instant    = { "busy", "of the disaster: busy (while the redo log is ahead of the secondary) or any", choices = { "busy", "any" } },
   },
@@ -23,14 +23,14 @@ return scenario {
     t:step("look at what runs", function()
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       live = t:live { of = primary, sink = secondary }
-      t:check("a pair runs already", t:planning() or live ~= nil, "the clusters file names no redo or no changefeed of the primary's")
+      t:check("a pair runs already", t:planning() or live ~= nil, "the clusters file has no redo or no changefeed for the primary")
       if not live then return end
       return ("%s, %s behind"):format(tostring(live.feed), text.seconds(live.feed:lag_ms() / 1000))
     end)
 
     if not live then return end -- nothing runs here: the check above has failed
 
-    t:step("a load in a database of its own", function()
+    t:step("start a load in its own database", function()
       load = drill.load(t, primary, opt, { db = opt.db })
       drill.drain(t, live.feed, primary, "the running changefeed has brought it to the secondary", "2m")
       t:redo_caught_up(live.feed)

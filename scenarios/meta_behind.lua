@@ -10,8 +10,8 @@ return scenario {
   promotes = true,
   needs = { "kill", "link", "delay" },
   options = drill.options {
-    rate = { 60,      "transactions per second over all of them", max = 10000000 },
-    late = { "1500ms", "what each request to the store takes longer" },
+    rate = { 60,      "transactions per second of all connections together", max = 10000000 },
+    late = { "1500ms", "additional latency of each request to the store" },
     soak = { "8s",    "load with the slow store before the disaster" },
   },
   run = function(t, opt)

@@ -10,7 +10,7 @@ return scenario {
   promotes = true,
   needs = { "kill", "link", "cut", "black_hole", "reset", "stall_commit" },
   options = drill.options {
-    weather    = { "9s", "how long links fail here and there, before the primary is cut off" },
+    weather    = { "9s", "how long links fail before the primary is isolated" },
   },
   run = function(t, opt)
     local store, primary, secondary, load, feed
@@ -44,7 +44,7 @@ return scenario {
         text.commas(to_secondary:stats().connections), text.commas(to_store:stats().connections))
     end)
 
-    t:step("the primary is cut off, and lives", function()
+    t:step("the primary is isolated but running", function()
       -- first the answers to COMMIT stay away: committed there, not told here. What becomes of them only the evidence can tell
       t:sleep(t:random_time "1500ms")
       t:fault { stall_commit = app, answer = true }
@@ -54,7 +54,7 @@ return scenario {
       return ("%s acknowledged transactions, %s unknown"):format(text.commas(load:stats().acked), text.commas(load:stats().unknown))
     end)
 
-    t:step("the old primary is shot, the secondary takes over", function()
+    t:step("kill the old primary; the secondary takes over", function()
       -- first the gun, then the promotion: a changefeed that found its way back later would write over the new master's rows
       t:fault { kill = primary }
       t:heal()
@@ -62,7 +62,7 @@ return scenario {
       local ledger = drill.promote(t, load, secondary, { of = primary, point = replay.point })
       t:sleep "1s"
       drill.stop(t, load, secondary)
-      t:check("no write that the new master acknowledged is lost", t.verify.ledger(load, secondary, { of = secondary }))
+      t:check("no write that the new primary acknowledged is lost", t.verify.ledger(load, secondary, { of = secondary }))
       return ("%s of %s acknowledged transactions lost"):format(text.commas(ledger.lost), text.commas(ledger.acked))
     end)
   end,

@@ -8,7 +8,7 @@ return scenario {
   name = "partition_ddl_hole",
   needs = { "kill", "pause" },
   options = {
-    wait = { "10s", "after the last row: so long the log's resolvedTs goes on" },
+    wait = { "10s", "how long the log continues after the last row" },
   },
   run = function(t, opt)
     local store, primary, secondary, feed, last
@@ -27,7 +27,7 @@ return scenario {
       drill.drain(t, feed, primary, "the changefeed is in step")
     end)
 
-    t:step("partitions change while the secondary stands still", function()
+    t:step("partitions change while the secondary is stalled", function()
       local frozen = t:fault { pause = secondary }
       for i = 1, 5 do primary:sql(("UPDATE hole.sale SET amount = amount + 1 WHERE id = %d"):format(i)) end
       primary:sql "ALTER TABLE hole.sale EXCHANGE PARTITION q1 WITH TABLE hole.stage"
@@ -41,7 +41,7 @@ return scenario {
       frozen:heal()
       t:figure("log_had_passed_the_row", t:planning() or resolved >= last)
       return (t:planning() or resolved >= last) and "the log's resolvedTs has passed the last row"
-        or "the log's resolvedTs has not passed the last row: it vouches for nothing here"
+        or "the log's resolvedTs has not passed the last row, so this run proves nothing"
     end)
 
     t:step("replay", function()
@@ -49,12 +49,12 @@ return scenario {
       t:phase "check"
       if t:planning() then return end
       if replay.point < last then
-        t:check("what the log vouches for is there", true, "its resolvedTs lies before the row: TiCDC promised nothing")
+        t:check("every row before the log's resolvedTs is there", true, "its resolvedTs is before the row")
         return "the log ends before the row, and says so"
       end
       local rows = secondary:query "SELECT note FROM hole.sale WHERE id = 900"
-      t:check("what the log vouches for is there", #rows == 1, #rows == 1 and "the row after TRUNCATE PARTITION is there"
-        or "the row after TRUNCATE PARTITION is missing although resolvedTs has passed it: TiCDC put it into no file of the log; no replay can bring it back")
+      t:check("every row before the log's resolvedTs is there", #rows == 1, #rows == 1 and "the row after TRUNCATE PARTITION is there"
+        or "the row after TRUNCATE PARTITION is missing although resolvedTs has passed it: it is in no file of the log, and no replay can restore it")
     end)
   end,
 }

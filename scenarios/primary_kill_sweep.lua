@@ -12,9 +12,9 @@ return scenario {
   promotes = true,
   needs = { "kill", "link" },
   options = drill.options {
-    phase      = { "any", "when the primary dies; any: the seed draws it", choices = { "any", "backup", "restore", "catch-up", "steady", "ddl", "flush" } },
-    soak       = { "3s",  "steady state: the disaster falls into it" },
-    lag        = { "3s",  "how far the changefeed may be behind, beyond its flush interval" },
+    phase      = { "any", "when the primary dies; any: chosen by the seed", choices = { "any", "backup", "restore", "catch-up", "steady", "ddl", "flush" } },
+    soak       = { "3s",  "length of the steady state in which the disaster can happen" },
+    lag        = { "3s",  "allowed lag of the changefeed beyond its flush interval" },
   },
   run = function(t, opt)
     local store, primary, secondary, load, backup, feed, to_store, disaster
@@ -44,7 +44,7 @@ return scenario {
         local ok, result = t:attempt(function() return primary:backup(store:url "backup/full", { rate_mb = 0.2 }) end)
         disaster:wait()
         backup = ok and result or nil
-        return ok and "the backup was complete before the disaster" or "the backup was cut short"
+        return ok and "the backup was complete before the disaster" or "the backup was interrupted"
       end
       backup = primary:backup(store:url "backup/full")
       if phase == "restore" then strike { at = t:random_time "80ms" } end
@@ -91,7 +91,7 @@ return scenario {
       if not backup then
         -- nothing was complete: that is said, and half a backup is never taken for a whole one
         local ok, why = t:attempt(function() return secondary:restore(store:url "backup/full") end)
-        t:check("half a backup is refused", not ok, why)
+        t:check("an incomplete backup is refused", not ok, why)
         t:note(("the primary died before its first backup was complete: all %s acknowledged transactions are lost"):format(text.commas(acked)))
         t:figure("recovered_from", "nothing")
         return why

@@ -8,14 +8,14 @@ local text = require "drtest.text"
 return scenario {
   name = "rehearse",
   options = {
-    tables      = { 4,     "where nothing runs yet (local, playground): tables to prepare", min = 1, max = 10000 },
+    tables      = { 4,     "tables to prepare if drtest creates the clusters (local, playground)", min = 1, max = 10000 },
     table_size  = { 1000,  "rows of each", min = 1, max = 2147483647 },
     workers     = { 10,    "connections of the load", min = 1, max = 100000 },
-    rate        = { 100,   "transactions per second over all of them", max = 10000000 },
+    rate        = { 100,   "transactions per second of all connections together", max = 10000000 },
     soak        = { "5s",  "write load before the rehearsal" },
-    max_replay  = { "5m",  "a replay that takes longer fails" },
-    max_loss    = { "10s", "a redo log that is further behind fails" },
-    ignore      = { "",    "what is not compared: tables that TiCDC leaves out, as \"shop.audit*\", or columns (db.table.column); with commas" },
+    max_replay  = { "5m",  "a longer replay fails" },
+    max_loss    = { "10s", "a redo log with a longer lag fails" },
+    ignore      = { "",    "what not to compare: tables that TiCDC does not replicate (\"shop.audit*\") or columns (db.table.column), with commas" },
   },
   run = function(t, opt)
     local live = t:live() -- what runs already (attach): the redo log, perhaps a backup
@@ -27,7 +27,7 @@ return scenario {
         primary = t:cluster { name = "primary" }
         local nokey = primary:ineligible_tables()
         if nokey ~= "" then
-          t:note(("TiCDC does not replicate %s (no key): these rows would be lost, and differ below unless they are left out (--set ignore=…)"):format(nokey))
+          t:note(("TiCDC does not replicate %s (no key): their rows would be lost, and they differ below unless you exclude them (--set ignore=…)"):format(nokey))
         end
         -- the comparison at the end reads the primary's past: garbage collection must not have passed it by then
         held = live.gc
@@ -35,10 +35,10 @@ return scenario {
           primary:set_gc(false)
         elseif t:on_tidb() and not t:planning() then
           local ok, life = t:attempt(function() return primary:query "SELECT @@global.tidb_gc_life_time"[1][1] end)
-          t:note(("garbage collection goes on (tidb_gc_life_time %s): a rehearsal that takes longer can't read the primary's past at its end. " ..
-            'allow = { "backup", "gc" } in the clusters file holds it meanwhile'):format(ok and life or "unknown"))
+          t:note(("garbage collection continues (tidb_gc_life_time %s): a longer rehearsal cannot read the primary's old versions at its end. " ..
+            'allow = { "backup", "gc" } in the clusters file holds it during the rehearsal'):format(ok and life or "unknown"))
         end
-        return ("%s, its redo log is read, never written"):format(tostring(primary))
+        return ("%s; its redo log is only read"):format(tostring(primary))
       end
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       load = drill.load(t, primary, opt)
@@ -50,7 +50,7 @@ return scenario {
       live = { redo = store:url "redo/live" }
       t:sleep(opt.soak)
       t:caught_up(feed)
-      return ("%s replicates to %s under load; both go on"):format(tostring(primary), tostring(secondary))
+      return ("%s replicates to %s under load"):format(tostring(primary), tostring(secondary))
     end)
 
     t:step("copy the live redo log, and a backup that it covers", function()
@@ -88,11 +88,11 @@ return scenario {
       t:figure("replay_seconds", replay.seconds)
       t:figure("replayed_rows", replay.rows)
       t:figure("rpo_ms", loss_ms)
-      t:check("the replay is quick enough", t.planning() or replay.seconds * 1000 <= t:duration(opt.max_replay), text.seconds(replay.seconds))
+      t:check("the replay is fast enough", t.planning() or replay.seconds * 1000 <= t:duration(opt.max_replay), text.seconds(replay.seconds))
       if not t.planning() and loss_ms > 5000 then
         t:note(("a disaster now would lose %s of writes: more than the log's flush interval promises"):format(text.seconds(loss_ms / 1000)))
       end
-      t:check("little enough would be lost", t.planning() or loss_ms <= t:duration(opt.max_loss), text.seconds(loss_ms / 1000))
+      t:check("the loss would be small enough", t.planning() or loss_ms <= t:duration(opt.max_loss), text.seconds(loss_ms / 1000))
       return ("a disaster then: %s of writes lost, replay of %s rows in %s"):format(text.seconds(loss_ms / 1000), text.commas(replay.rows),
         text.seconds(replay.seconds))
     end)
@@ -107,7 +107,7 @@ return scenario {
         t:check("nothing up to the replay point is missing, nothing after it is there", t.verify.ledger(load, scratch, { of = primary, point = replay.point }))
         t:check("every row is exactly as it was at the replay point", t.verify.model(load, scratch, { of = primary, point = replay.point }))
       end
-      return "the primary went on all the while"
+      return "the primary continued to serve"
     end)
   end,
 }

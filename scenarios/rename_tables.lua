@@ -9,7 +9,7 @@ return scenario {
   needs = { "kill", "pause" },
   options = {
     pairs = { 6,    "tables that one statement exchanges", min = 1, max = 50 },
-    wait  = { "6s", "after the last statement: so long the log goes on" },
+    wait  = { "6s", "how long the log continues after the last statement" },
   },
   run = function(t, opt)
     local store, primary, secondary, feed, before, after
@@ -41,7 +41,7 @@ return scenario {
       t:redo_caught_up(feed)
     end)
 
-    t:step("the changefeed brings the exchange over", function()
+    t:step("the changefeed replicates the exchange", function()
       exchange "live"
       primary:sql "CREATE TABLE live.behind (id INT PRIMARY KEY)"
       drill.drain(t, feed, primary, "the changefeed is in step")
@@ -75,10 +75,10 @@ return scenario {
       end
       local whole = #neither == 0 and (done == 0 or not_done == 0)
       local right = whole and not (replay.point >= after and done == 0) and not (replay.point < before and done > 0)
-      t:check("the exchange is done whole, or not at all", right, whole and ("%d of %d tables are exchanged"):format(done, opt.pairs)
+      t:check("the exchange is complete, or did not happen", right, whole and ("%d of %d tables are exchanged"):format(done, opt.pairs)
         or ("%d of %d tables are exchanged, %d not; %s"):format(done, opt.pairs, not_done, #neither > 0 and table.concat(neither, ", ")
           or "half of a statement"))
-      return replay.point >= after and "the log holds the exchange" or "the log ends at the exchange"
+      return replay.point >= after and "the log has the exchange" or "the log ends at the exchange"
     end)
   end,
 }

@@ -9,9 +9,9 @@ return scenario {
   promotes = true,
   needs = { "kill", "link", "delay" },
   options = drill.options {
-    rate       = { 200,  "transactions per second over all of them", max = 10000000 },
+    rate       = { 200,  "transactions per second of all connections together", max = 10000000 },
     soak       = { "4s", "write load before the disaster" },
-    deaths     = { 5,    "how often the replay dies" },
+    deaths     = { 5,    "how often the replay is killed" },
   },
   run = function(t, opt)
     local store, primary, secondary, load, feed, link
@@ -51,7 +51,7 @@ return scenario {
       end
       late:heal()
       t:figure("replays_that_ended_before_their_kill", done)
-      return ("%d of %d died in the middle"):format(opt.deaths - done, opt.deaths)
+      return ("%d of %d were killed in the middle"):format(opt.deaths - done, opt.deaths)
     end)
 
     t:step("the last one", function()

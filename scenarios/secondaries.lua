@@ -10,7 +10,7 @@ return scenario {
   needs = { "kill", "link" },
   options = drill.options {
     secondaries = { 2,     "how many", min = 2, max = 3 },
-    behind      = { "2s",  "the last one's link is slow for so long before the disaster; 0s: no" },
+    behind      = { "2s",  "how long the last secondary's link is slow before the disaster; 0s: never" },
     soak        = { "4s",  "write load before the disaster" },
   },
   run = function(t, opt)
@@ -27,7 +27,7 @@ return scenario {
       for i = 2, #made do
         local other = not t:planning() and made[i]:query "SELECT VERSION()"[1][1]
         if other ~= version then
-          t:refuse(("%s runs %s, the primary %s: secondaries of different versions can't take each other's place; bring all of them to one version")
+          t:refuse(("%s runs %s, the primary %s: secondaries with different versions cannot replace each other; upgrade all of them to one version")
             :format(made[i]:name(), other, version))
         end
         all[i - 1] = { cluster = made[i], redo = store:url("redo/secondary-" .. i - 1) }
@@ -106,7 +106,7 @@ return scenario {
             words[#words + 1] = s.cluster:name() .. " by its own"
           else
             s.gap = true
-            words[#words + 1] = ("%s can't: its log ends %s before the newest one's begins, so it needs a new full copy"):format(s.cluster:name(),
+            words[#words + 1] = ("%s cannot: its log ends %s before the newest one's starts, so it needs a new full copy"):format(s.cluster:name(),
               text.seconds((newest.meta.checkpoint_ts:ms() - s.point:ms()) / 1000))
           end
           local held = t.verify.snapshot(s.cluster, load) -- the load goes on elsewhere: its ledger is read as it is now

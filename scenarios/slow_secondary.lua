@@ -9,9 +9,9 @@ return scenario {
   promotes = true,
   needs = { "kill", "pause", "link", "delay", "slow" },
   options = drill.options {
-    rate       = { 150,  "transactions per second over all of them", max = 10000000 },
-    behind     = { "5s", "how far the secondary is behind when the disaster comes" },
-    lag        = { "2s", "how far the redo log may be behind, beyond its flush interval" },
+    rate       = { 150,  "transactions per second of all connections together", max = 10000000 },
+    behind     = { "5s", "lag of the secondary at the disaster" },
+    lag        = { "2s", "allowed lag of the redo log beyond its flush interval" },
   },
   run = function(t, opt)
     local store, primary, secondary, load, feed, link

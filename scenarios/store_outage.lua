@@ -9,7 +9,7 @@ return scenario {
   name = "store_outage",
   needs = { "store", "kill", "pause", "link", "refuse", "cut_body" },
   options = drill.options {
-    outage     = { "2.5s", "how long each outage lasts: longer than a flush interval, so that a flush falls into it" },
+    outage     = { "2.5s", "length of each outage; longer than a flush interval, so that it contains a flush" },
   },
   run = function(t, opt)
     local store, primary, secondary, load, feed, link
@@ -33,7 +33,7 @@ return scenario {
         t:sleep(opt.outage)
         local during = feed:status().resolved_ts
         if total then t:check("resolvedTs stands still while nothing can be made durable", before == during) end
-        t:check("the primary serves all the while", load:stats().acked > acked)
+        t:check("the primary continues to serve", load:stats().acked > acked)
         finish()
         drill.drain(t, feed, primary, "the changefeed has caught up", "30s")
         return ("%s transactions meanwhile"):format(text.commas(load:stats().acked - acked))
@@ -68,7 +68,7 @@ return scenario {
       end,
       function()
         local f
-        outage("answers are lost: what was done is not told", true,
+        outage("responses are lost after the request was executed", true,
           function() f = t:fault { cut_body = link, after_bytes = 9, match = "PUT", answer = true } end, function() f:heal() end)
       end,
       function()

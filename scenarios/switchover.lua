@@ -8,7 +8,7 @@ return scenario {
   name = "switchover",
   options = drill.options {
     soak       = { "2s", "write load before each move" },
-    rounds     = { 1,    "there and back, so many times", min = 1, max = 50 },
+    rounds     = { 1,    "how many times to switch there and back", min = 1, max = 50 },
   },
   run = function(t, opt)
     local store, load
@@ -34,7 +34,7 @@ return scenario {
         load:stop()
         if fenced and not t:planning() then
           local wrote, why = t:attempt(function() here:sql "CREATE DATABASE drtest_late" end)
-          t:check("a write that comes late is refused", not wrote and why:find("read-only", 1, true) ~= nil, why)
+          t:check("a late write is refused", not wrote and why:find("read-only", 1, true) ~= nil, why)
         end
         drill.drain(t, feed, here, "the other side has all of it")
         feed:stop()
@@ -65,11 +65,11 @@ return scenario {
       t:check("the secondary equals the primary", t.verify.same(here, there))
       t:figure("moves", 2 * opt.rounds)
       t:figure("longest_pause_ms", longest * 1000)
-      t:check("every row is as all moves' transactions left it: none is lost, none is done twice", t.verify.model(load, there, { of = here }))
+      t:check("every row is as all moves' transactions left it: none is lost, none is applied twice", t.verify.model(load, there, { of = here }))
       for _, of in ipairs { here, there } do
         t:check(("it has every transaction that the %s acknowledged"):format(of:name()), t.verify.ledger(load, there, { of = of }))
       end
-      return ("%d moves, no write for %s at the longest"):format(2 * opt.rounds, text.seconds(longest))
+      return ("%d moves, at most %s without a write"):format(2 * opt.rounds, text.seconds(longest))
     end)
   end,
 }

@@ -8,8 +8,8 @@ return scenario {
   name = "syncpoint",
   needs = { "time_travel" },
   options = drill.options {
-    rate       = { 50,    "transactions per second over all of them", max = 10000000 },
-    interval   = { "30s", "between two syncpoints; TiCDC takes 30 s at the least" },
+    rate       = { 50,    "transactions per second of all connections together", max = 10000000 },
+    interval   = { "30s", "interval between syncpoints; TiCDC requires at least 30 s" },
     pairs      = { 2,     "to compare", min = 1, max = 1000 },
   },
   run = function(t, opt)
@@ -35,17 +35,17 @@ return scenario {
         if t:planning() then pair = secondary:syncpoint(feed) end
         last = pair
         local behind = t:now()
-        local same = t:check("primary and secondary are equal at the pair, while both serve", t.verify.same(primary, secondary,
+        local same = t:check("primary and secondary are equal at the pair, under load", t.verify.same(primary, secondary,
           { at = pair.primary, b_at = pair.secondary }))
         local now = primary:current_tso()
         local lost_ms = t:planning() and 0 or now:ms() - pair.primary:ms() - (t:now() - behind) * 1000
         t:figure("fall_back_ms", math.max(0, math.floor(lost_ms)))
-        return ("%s at %s and %s; whoever fell back to it then would lose %s"):format(text.compared(same), tostring(pair.primary), tostring(pair.secondary),
+        return ("%s at %s and %s; falling back to it then would lose %s"):format(text.compared(same), tostring(pair.primary), tostring(pair.secondary),
           text.seconds(math.max(0, lost_ms) / 1000))
       end)
     end
 
-    t:step("the load was there all the while", function()
+    t:step("the load was running during all of it", function()
       load:stop()
       local position = primary:position()
       t:eventually("the secondary has all of it", "2m", function() return feed:reached(position) end)

@@ -8,7 +8,7 @@ return scenario {
     tables     = { 4,      "tables to prepare", min = 1, max = 10000 },
     table_size = { 25000,  "rows of each", min = 1, max = 2147483647 },
     workers    = { 16,     "connections of the load", min = 1, max = 100000 },
-    time       = { "10s",  "how long the load runs as fast as it goes" },
+    time       = { "10s",  "how long the load runs at full speed" },
     threads    = { 4,      "connections of backup and restore" },
   },
   run = function(t, opt)

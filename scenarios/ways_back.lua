@@ -13,11 +13,11 @@ return scenario {
     tables     = { 3,      "tables", min = 1, max = 10000 },
     table_size = { 1000,   "rows of each", min = 1, max = 2147483647 },
     workers    = { 10,     "connections of the load", min = 1, max = 100000 },
-    rate       = { 100,    "transactions per second over all of them", max = 10000000 },
+    rate       = { 100,    "transactions per second of all connections together", max = 10000000 },
     soak       = { "6s",   "write load before the disaster" },
-    syncpoint  = { "30s",  "TiDB: between two syncpoints; TiCDC takes 30 s at the least" },
+    syncpoint  = { "30s",  "TiDB: interval between syncpoints; TiCDC requires at least 30 s" },
     log_flush  = { "15s",  "TiDB: how often TiKV flushes the log backup (its own default is 3m); more than 10s" },
-    disk       = { "lost", "of the dead primary: lost with it, or whole", choices = { "lost", "whole" } },
+    disk       = { "lost", "the dead primary's disk: lost with it, or whole", choices = { "lost", "whole" } },
   },
   run = function(t, opt)
     local store, primary, secondary, load, backup, feed, died, pair
@@ -95,13 +95,13 @@ return scenario {
       local model = t.verify.model(load, secondary, { of = primary, before = true, snapshot = left })
       local ledger = t.verify.ledger(load, secondary, { of = primary, before = true, snapshot = left })
       left:release()
-      t:check("as it is: what it holds can be told", t:planning() or model.verdict ~= "unknown" and ledger.verdict ~= "unknown", model.evidence)
+      t:check("as it is: its state can be determined", t:planning() or model.verdict ~= "unknown" and ledger.verdict ~= "unknown", model.evidence)
       local torn = model.torn > 0
       t:way { name = "secondary as it is", check = { verdict = model.verdict == "unknown" and "unknown" or torn and "fail" or "pass",
                 evidence = ("%s transactions are there in part"):format(text.commas(model.torn)) },
               lost = ledger.lost, acked = ledger.acked, seconds = 0, steps = { "move the service there" }, needs = "a secondary" }
       t:figure("torn", model.torn)
-      return torn and ("%s transactions are there in part: it can't be trusted"):format(text.commas(model.torn)) or "no transaction is in part this time"
+      return torn and ("%s transactions are partly there: do not use this state"):format(text.commas(model.torn)) or "no transaction is partly there this time"
     end)
 
     -- the same secondary, as it was when the primary died, for the next way
@@ -126,7 +126,7 @@ return scenario {
       end)
 
       t:step("the secondary, flashed back to its last syncpoint", function()
-        local way, needs = "last syncpoint and flashback", "enable-sync-point in the changefeed, garbage collection on the secondary that is slower than the interval"
+        local way, needs = "last syncpoint and flashback", "enable-sync-point in the changefeed, a GC life time on the secondary longer than the interval"
         local what = { "read the last pair in tidb_cdc.syncpoint_v1", "FLASHBACK CLUSTER TO TSO its secondary_ts", "move the service there", "build a new primary from it" }
         as_it_was()
         local from = t:now()
@@ -144,9 +144,9 @@ return scenario {
       local meta = t.redo.meta(store:url "redo/forth")
       -- the log begins at its checkpoint: what the secondary has is deleted from it
       if not t:planning() and meta.checkpoint_ts > backup.ts then
-        t:way { name = way, closed = ("the redo log begins %s behind the backup: TiCDC deletes what its secondary has"):format(
+        t:way { name = way, closed = ("the redo log starts %s after the backup: TiCDC deletes what its secondary has"):format(
           text.seconds((meta.checkpoint_ts:ms() - backup.ts:ms()) / 1000)), steps = what, needs = needs }
-        return "closed: the redo log begins behind the backup"
+        return "closed: the redo log starts after the backup"
       end
       local spare = t:cluster { name = "spare", ticdc = 0 }
       local from = t:now()
@@ -170,7 +170,7 @@ return scenario {
         exact("full backup and log backup", t.verify.ledger(load, spare, { of = primary, point = point }),
           t.verify.model(load, spare, { of = primary, point = point }), took,
           { "restore the last full backup on a spare cluster",
-            "roll it forward by the backup of the log" .. (tidb and " (br restore point does both)" or ""), "move the service there", "build a second cluster" },
+            "roll it forward with the log backup" .. (tidb and " (br restore point does both)" or ""), "move the service there", "build a second cluster" },
           "full backups, a log backup that runs (TiDB: br log start), a spare cluster")
         return n and ("%s transactions rolled forward"):format(text.commas(n)) or ("up to the log backup's checkpoint, %s"):format(tostring(point))
       end)
@@ -186,7 +186,7 @@ return scenario {
       primary:start()
       local took = t:now() - from
       local ledger, model = t.verify.ledger(load, primary, { of = primary }), t.verify.model(load, primary, { of = primary })
-      exact(way, ledger, model, took, { "start the primary again", "the changefeed goes on from its checkpoint" }, needs)
+      exact(way, ledger, model, took, { "start the primary again", "the changefeed continues from its checkpoint" }, needs)
       return ("%s transactions lost"):format(text.commas(ledger.lost))
     end)
 

@@ -277,7 +277,7 @@ int selftest_compare(struct scores *t, const struct sql_endpoint *a, const struc
 		goto out;
 	if (clean.verdict != VERDICT_PASS) {
 		err_set(e, ERR_BAD_DATA, 0,
-			"two equal servers differ before anything is planted: %.300s",
+			"two equal servers differ before a defect is planted: %.300s",
 			clean.evidence);
 		goto out;
 	}

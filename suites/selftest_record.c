@@ -73,7 +73,7 @@ static int take_presence(struct recording *r, struct sql *s, struct defect_state
 
 			if (i < 0) {
 				more = err_set(e, ERR_BAD_DATA, 0,
-					       "worker %s sequence %s is in no ledger",
+					       "worker %s sequence %s is missing from the ledgers",
 					       rows.cell[0], rows.cell[1]);
 				break;
 			}
@@ -100,8 +100,9 @@ static int take_rows(struct recording *r, struct defect_state *st, struct err *e
 			rc = 0;
 			if (!row || rows.len[2] >= sizeof(row->c) ||
 			    rows.len[3] >= sizeof(row->pad)) {
-				rc = err_set(e, ERR_BAD_DATA, 0, "sbtest%u id %s is not the load's",
-					     t, rows.cell[0]);
+				rc = err_set(e, ERR_BAD_DATA, 0,
+					     "sbtest%u id %s was not written by the load", t,
+					     rows.cell[0]);
 				break;
 			}
 			row->exists = true;

@@ -376,7 +376,8 @@ static int run_night(struct night *n, struct err *e)
 	       : n->code == 130 ? "INTERRUPTED"
 				: "ERROR",
 	       n->code == 1 && n->runs_code != 1
-		       ? " of the gate: no run failed, a figure is worse than its rule allows"
+		       ? " from the gate: no run failed, but a figure is worse than its rule "
+			 "allows"
 		       : "",
 	       n->dir);
 	return 0;

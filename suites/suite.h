@@ -1,5 +1,5 @@
-/* A suite's runs as processes of their own, one report over all, and the gate that holds them
- * against earlier nights. */
+/* Runs a suite: each run as a separate process, one report for all, and the gate, which compares
+ * them with earlier runs. */
 #ifndef SUITES_SUITE_H
 #define SUITES_SUITE_H
 

@@ -149,7 +149,8 @@ static int take_entry(lua_State *L, struct suite *s, const char *path, struct er
 	if (!lua_istable(L, -1))
 		return refuse_file(
 			e, path,
-			"an entry of runs is as { \"failover\", seeds = { 1, 2 }, set = { soak = \"10s\" } }");
+			"an entry of runs must look like { \"failover\", seeds = { 1, 2 }, set = "
+			"{ soak = \"10s\" } }");
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
 		const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
 
@@ -161,13 +162,14 @@ static int take_entry(lua_State *L, struct suite *s, const char *path, struct er
 		else if (strcmp(key, "set") != 0 || !lua_istable(L, -1)) {
 			lua_pop(L, 2);
 			err_set(e, ERR_USAGE, 0,
-				"%s: an entry of runs has a scenario's name, seeds and set; '%.40s' is none of them, or of the wrong type",
+				"%s: an entry of runs has the name of a scenario, seeds and set; "
+				"'%.40s' is something else or has the wrong type",
 				path, key);
 			goto out;
 		}
 	}
 	if (!scenario || !*scenario) {
-		refuse_file(e, path, "an entry of runs lacks its scenario's name");
+		refuse_file(e, path, "an entry of runs needs the name of a scenario");
 		goto out;
 	}
 	if (!seeds.n)
@@ -175,7 +177,7 @@ static int take_entry(lua_State *L, struct suite *s, const char *path, struct er
 	for (size_t i = 0; i < seeds.n; i++)
 		if (!*seeds.values[i] || seeds.values[i][strspn(seeds.values[i], "0123456789")] ||
 		    strlen(seeds.values[i]) > 19) {
-			err_set(e, ERR_USAGE, 0, "%s: seed '%.40s' is no whole number", path,
+			err_set(e, ERR_USAGE, 0, "%s: seed '%.40s' is not a whole number", path,
 				seeds.values[i]);
 			goto out;
 		}
@@ -185,7 +187,8 @@ static int take_entry(lua_State *L, struct suite *s, const char *path, struct er
 			lua_pop(L, 3);
 			refuse_file(
 				e, path,
-				"set is as { rate = 100, soak = { \"5s\", \"20s\" } }, at most 32 options");
+				"set must look like { rate = 100, soak = { \"5s\", \"20s\" } }, "
+				"with at most 32 options");
 			goto out;
 		}
 		options[n].name = xstrdup(lua_tostring(L, -2));
@@ -217,7 +220,9 @@ static int take_gate(lua_State *L, struct suite *s, const char *path, struct err
 	lua_pop(L, 1);
 	if (s->baseline && strncmp(s->baseline, "last:", 5) != 0 &&
 	    strncmp(s->baseline, "version:", 8) != 0)
-		return refuse_file(e, path, "gate.baseline is as \"last:20\" or \"version:0.1.0\"");
+		return refuse_file(e, path,
+				   "gate.baseline must look like \"last:20\" or "
+				   "\"version:0.1.0\"");
 	for (int i = 1; rc == 0; i++) {
 		lua_rawgeti(L, -1, i);
 		if (lua_isnil(L, -1)) {
@@ -227,7 +232,8 @@ static int take_gate(lua_State *L, struct suite *s, const char *path, struct err
 		if (lua_type(L, -1) != LUA_TSTRING || s->rules_n == SUITE_RULES_MAX)
 			rc = refuse_file(
 				e, path,
-				"gate is as { baseline = \"last:20\", \"rpo_ms p95 <= 1.2x\", … }, at most 64 rules");
+				"gate must look like { baseline = \"last:20\", \"rpo_ms p95 <= "
+				"1.2x\", … }, with at most 64 rules");
 		else if (gate_parse(lua_tostring(L, -1), &s->rules[s->rules_n++], e) < 0)
 			rc = err_wrap(e, "%s", path);
 		lua_pop(L, 1);
@@ -242,7 +248,8 @@ static int take_suite(lua_State *L, struct suite *s, const char *path, struct er
 	if (!lua_istable(L, -1))
 		return refuse_file(
 			e, path,
-			"it is no suite: a suite returns a table, { suite = \"nightly\", runs = { … } }");
+			"this is not a suite: a suite returns a table, { suite = \"nightly\", "
+			"runs = { … } }");
 	lua_getfield(L, -1, "suite");
 	if (lua_type(L, -1) != LUA_TSTRING || !*lua_tostring(L, -1) ||
 	    strlen(lua_tostring(L, -1)) > 64 ||
@@ -252,7 +259,8 @@ static int take_suite(lua_State *L, struct suite *s, const char *path, struct er
 			       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")])
 		return refuse_file(
 			e, path,
-			"it is no suite: suite = \"name\" is missing (letters, digits, _ and -)");
+			"this is not a suite: suite = \"name\" is missing (letters, digits, _ "
+			"and -)");
 	s->name = xstrdup(lua_tostring(L, -1));
 	lua_pop(L, 1);
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
@@ -261,14 +269,15 @@ static int take_suite(lua_State *L, struct suite *s, const char *path, struct er
 		if (strcmp(key, "suite") != 0 && strcmp(key, "runs") != 0 &&
 		    strcmp(key, "gate") != 0)
 			return err_set(e, ERR_USAGE, 0,
-				       "%s: a suite has suite, runs and gate, no '%.40s'", path,
-				       key);
+				       "%s: unknown field '%.40s': a suite has suite, runs and "
+				       "gate",
+				       path, key);
 	}
 	lua_getfield(L, -1, "gate");
 	if (lua_istable(L, -1))
 		rc = take_gate(L, s, path, e);
 	else if (!lua_isnil(L, -1))
-		rc = refuse_file(e, path, "gate has to be a table");
+		rc = refuse_file(e, path, "gate must be a table");
 	lua_pop(L, 1);
 	lua_getfield(L, -1, "runs");
 	if (rc == 0 && !lua_istable(L, -1))
@@ -288,7 +297,7 @@ static int take_suite(lua_State *L, struct suite *s, const char *path, struct er
 static void too_long(lua_State *L, lua_Debug *ar)
 {
 	(void)ar;
-	luaL_error(L, "it computes without end");
+	luaL_error(L, "it does not finish (too many instructions)");
 }
 
 static char *first_comment(const char *text)

@@ -85,7 +85,7 @@ static int take_line(struct sweep *s, char *line, struct err *e)
 	command = json_string_value(json_object_get(j, "command"));
 	if (command) {
 		int rc = strcmp(command, s->command)
-				 ? err_set(e, ERR_USAGE, 0, "that sweep ran another thing: %s",
+				 ? err_set(e, ERR_USAGE, 0, "that sweep ran something else: %s",
 					   command)
 				 : 0;
 
@@ -149,7 +149,7 @@ int sweep_open(struct sweep *s, struct err *e)
 				s->dir = dir;
 			else if (errno != EEXIST || i == 100) {
 				free(dir);
-				return err_sys(e, "make the sweep's folder in %s", path);
+				return err_sys(e, "create the sweep's directory in %s", path);
 			} else {
 				free(dir);
 			}
@@ -323,7 +323,7 @@ int sweep_run(struct sweep *s, struct err *e)
 		if (tty && clock_mono_ns() - told >= 1000000000) {
 			double spent = (double)(clock_mono_ns() - from) / 1e9;
 
-			printf("\r\033[K%zu of %zu seeds done, %zu under way, %.0f s gone", done,
+			printf("\r\033[K%zu of %zu seeds done, %zu running, %.0f s elapsed", done,
 			       left, running, spent);
 			if (done)
 				printf(", about %.0f min left",

@@ -1,4 +1,4 @@
-/* What a sweep has found: a line for each seed in SWEEP/results.jsonl, and the table made of them.
+/* The results of a sweep: a line for each seed in SWEEP/results.jsonl, and the table made of them.
  */
 #ifndef SUITES_SWEEP_RESULTS_H
 #define SUITES_SWEEP_RESULTS_H

@@ -245,7 +245,7 @@ static void start_execute(struct conn *l)
 	}
 	if (mysql_stmt_param_count(l->current) != l->call->n_args ||
 	    (l->call->n_args && mysql_stmt_bind_param(l->current, bind))) {
-		statement_failed(l, CR_PARAMS_NOT_BOUND, "the statement's values can't be bound");
+		statement_failed(l, CR_PARAMS_NOT_BOUND, "the statement's values cannot be bound");
 		return;
 	}
 	l->op = LINK_EXECUTE;

@@ -130,7 +130,7 @@ static void check_backlog(struct load *l)
 	if (n <= (double)l->o.backlog_max)
 		return;
 	err_set(&e, ERR_TIMEOUT, 0,
-		"%.0f transactions are due and not begun: the server does not keep up with the rate of %g/s",
+		"%.0f transactions are overdue: the server does not keep up with the rate of %g/s",
 		n, load_rate(l));
 	engine_error(l, &e);
 	atomic_store(&l->stopping, true);
@@ -306,7 +306,8 @@ static int enough_files(unsigned workers, struct err *e)
 		return 0;
 	if (r.rlim_max < need)
 		return err_set(e, ERR_ENV, 0,
-			       "%u workers need %llu open files, %llu are allowed (ulimit -n)",
+			       "%u workers need %llu open files, but only %llu are allowed "
+			       "(raise ulimit -n)",
 			       workers, (unsigned long long)need, (unsigned long long)r.rlim_max);
 	r.rlim_cur = need;
 	return setrlimit(RLIMIT_NOFILE, &r) < 0

@@ -49,7 +49,7 @@ struct history *history_open(const char *dir, uint32_t worker, struct err *e)
 	h->buf = (struct strbuf)STRBUF_INIT;
 	if (snprintf(h->path, sizeof(h->path), "%s/worker-%04u.history", dir, worker) >=
 	    (int)sizeof(h->path)) {
-		err_set(e, ERR_USAGE, 0, "history folder %s: the name is too long", dir);
+		err_set(e, ERR_USAGE, 0, "history directory %s: the name is too long", dir);
 		goto failed;
 	}
 	h->fd = open(h->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

@@ -18,31 +18,36 @@
 static int check_opts(const struct load_opts *o, struct err *e)
 {
 	if (!o->name)
-		return err_set(e, ERR_USAGE, 0, "a load has a name");
+		return err_set(e, ERR_USAGE, 0, "the load needs a name");
 	if (o->workers < 1 || o->workers > WORKERS_MAX)
-		return err_set(e, ERR_USAGE, 0, "load %s: workers: 1 to %u, not %u", o->name,
+		return err_set(e, ERR_USAGE, 0, "load %s: workers must be 1 to %u, not %u", o->name,
 			       WORKERS_MAX, o->workers);
 	if (o->tables < 1 || o->tables > TABLES_MAX)
-		return err_set(e, ERR_USAGE, 0, "load %s: tables: 1 to %u, not %u", o->name,
+		return err_set(e, ERR_USAGE, 0, "load %s: tables must be 1 to %u, not %u", o->name,
 			       TABLES_MAX, o->tables);
 	if (o->load_tables > o->tables)
 		return err_set(e, ERR_USAGE, 0,
-			       "load %s: %u tables are to be written to, %u are prepared", o->name,
-			       o->load_tables, o->tables);
+			       "load %s: load_tables is %u, but only %u tables are prepared",
+			       o->name, o->load_tables, o->tables);
 	if (o->table_size < 1 || o->table_size > INT32_MAX)
-		return err_set(e, ERR_USAGE, 0, "load %s: table_size: 1 to %d", o->name, INT32_MAX);
+		return err_set(e, ERR_USAGE, 0, "load %s: table_size must be 1 to %d", o->name,
+			       INT32_MAX);
 	if (o->shards && (o->shard < 1 || o->shard > o->shards ||
 			  (uint64_t)o->shards * o->workers > WORKERS_MAX))
 		return err_set(
 			e, ERR_USAGE, 0,
-			"load %s: shard %u of %u, with %u workers each: at most %u workers in all",
+			"load %s: shard %u of %u with %u workers each: at most %u workers in "
+			"total",
 			o->name, o->shard, o->shards, o->workers, WORKERS_MAX);
 	if (o->db && (!*o->db || strlen(o->db) > 64))
-		return err_set(e, ERR_USAGE, 0, "load %s: a database's name has 1 to 64 bytes",
+		return err_set(e, ERR_USAGE, 0,
+			       "load %s: the name of a database has 1 to 64 "
+			       "bytes",
 			       o->name);
 	if (!(o->rate >= 0 && o->rate <= 1e7))
 		return err_set(e, ERR_USAGE, 0,
-			       "load %s: rate: 0 to 10,000,000 transactions per second", o->name);
+			       "load %s: rate must be 0 to 10,000,000 transactions per second",
+			       o->name);
 	return 0;
 }
 
@@ -141,7 +146,8 @@ struct load *load_new(const struct load_opts *o, struct err *e)
 	share_workers(l);
 	if (dist_init(&l->dist, rand_type, o->table_size) < 0) {
 		err_set(e, ERR_USAGE, 0,
-			"load %s: no distribution \"%s\": special, uniform, gaussian, pareto, zipfian",
+			"load %s: unknown distribution \"%s\": use special, uniform, gaussian, "
+			"pareto or zipfian",
 			o->name, rand_type);
 		goto failed;
 	}
@@ -240,7 +246,7 @@ static void continue_sequences(struct load *l, const struct sql_endpoint *ep)
 int load_start(struct load *l, const struct sql_endpoint *ep, uint16_t cluster, struct err *e)
 {
 	if (l->started)
-		return err_set(e, ERR_USAGE, 0, "load %s runs already", l->name);
+		return err_set(e, ERR_USAGE, 0, "load %s is already running", l->name);
 	l->endpoint = *ep;
 	if (!l->paced)
 		continue_sequences(l, ep);

@@ -41,7 +41,7 @@ static int64_t check_whole(lua_State *L, int at)
 	double v = luaL_checknumber(L, at);
 
 	if (v != floor(v) || fabs(v) > 0x1p53)
-		luaL_argerror(L, at, "a whole number is wanted");
+		luaL_argerror(L, at, "must be a whole number");
 	return (int64_t)v;
 }
 
@@ -134,8 +134,8 @@ static int l_query(lua_State *L)
 
 	if (c->way == CON_RECORDS)
 		return luaL_error(
-			L,
-			"the model can't follow con:query(): declare a statement with its effect");
+			L, "the model cannot interpret con:query(): declare a statement with its "
+			   "effect");
 	if (c->way == CON_WAITS)
 		return waits(L, c, text, n);
 	c->call.verb = CON_QUERY;
@@ -158,22 +158,24 @@ static int l_execute(lua_State *L)
 	lua_pushvalue(L, 2);
 	lua_rawget(L, -2);
 	if (!lua_isnumber(L, -1))
-		return luaL_error(L, "no statement \"%s\" is declared", lua_tostring(L, 2));
+		return luaL_error(L, "statement \"%s\" is not declared", lua_tostring(L, 2));
 	call->statement = (unsigned)lua_tointeger(L, -1);
 	lua_pop(L, 2);
 	st = &c->script->statement[call->statement];
 	if (c->way == CON_WAITS)
-		return luaL_error(L, "prepare uses con:query(), con:begin() and con:commit()");
+		return luaL_error(L, "prepare can only use con:query(), con:begin() and "
+				     "con:commit()");
 	call->verb = CON_EXECUTE;
 	call->table = st->per_table ? (uint32_t)check_whole(L, arg++) : 0;
 	call->n_args = st->n_args;
 	call->rows = st->rows;
 	strbuf_reset(&call->text);
 	if ((unsigned)(lua_gettop(L) - arg + 1) != st->n_args)
-		return luaL_error(L, "statement %s takes %d values, not %d", st->name,
+		return luaL_error(L, "statement %s needs %d values, not %d", st->name,
 				  (int)st->n_args, lua_gettop(L) - arg + 1);
 	if (st->per_table && (call->table < 1 || call->table > c->draw->tables))
-		return luaL_error(L, "statement %s: no table %d", st->name, (int)call->table);
+		return luaL_error(L, "statement %s: there is no table %d", st->name,
+				  (int)call->table);
 	for (unsigned i = 0; i < st->n_args; i++, arg++) {
 		struct con_arg *a = &call->arg[i];
 
@@ -226,7 +228,7 @@ static int l_note(lua_State *L)
 	for (int i = 3; i <= n; i++)
 		if (lua_type(L, i) != LUA_TSTRING && lua_type(L, i) != LUA_TNUMBER &&
 		    lua_type(L, i) != LUA_TNIL)
-			return luaL_argerror(L, i, "a text, a whole number or nil is wanted");
+			return luaL_argerror(L, i, "must be a text, a whole number or nil");
 	if (!c->notes)
 		return 0;
 	if (c->notes->len > NOTES_BYTES_MAX)
@@ -340,7 +342,8 @@ static int l_at(lua_State *L)
 	int64_t table = check_whole(L, 2), id = check_whole(L, 3);
 
 	if (table < 1 || table > 99999 || id < 1 || id > DIGITS_ROW_ID_MAX)
-		return luaL_error(L, "no row %d of table %d can be prepared", (int)id, (int)table);
+		return luaL_error(L, "row %d of table %d is outside of the table", (int)id,
+				  (int)table);
 	draw_begin(d, 0, digits_row_seq((uint32_t)table, id));
 	return 0;
 }

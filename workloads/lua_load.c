@@ -98,14 +98,14 @@ static void sample_quiet(struct lua_load *l, json_t *load)
 	if (q.now_ms && !l->quiet && calm) {
 		runtime_note(
 			l->runtime,
-			"load %s: nothing got through for %lld s: %llu transactions wait for %s's answer%s%s",
+			"load %s: no transaction has succeeded for %lld s: %llu transactions are "
+			"waiting for %s%s%s",
 			l->name, (long long)(q.now_ms / 1000), (unsigned long long)q.under_way,
-			l->on ? l->on->name : "the server",
-			*q.last_failure ? "; what a statement was last told: " : "",
+			l->on ? l->on->name : "the server", *q.last_failure ? "; last error: " : "",
 			q.last_failure);
 		l->quiet_told = true;
 	} else if (!q.now_ms && l->quiet_told) {
-		runtime_note(l->runtime, "load %s: transactions get through again", l->name);
+		runtime_note(l->runtime, "load %s: transactions succeed again", l->name);
 		l->quiet_told = false;
 	}
 	l->quiet = q.now_ms > 0;
@@ -125,13 +125,12 @@ static void judge_quiet(struct lua_load *l)
 	load_get_quiet(l->load, &q);
 	load_get_stats(l->load, &st);
 	if (stalled_ms && (l->quiet || stalled_ms * STALL_SHARE >= ran_ms)) {
-		snprintf(
-			text, sizeof(text),
-			"nothing got through for %.0f of %.0f s, at the longest %.0f s, while no fault was in force: what would be "
-			"lost and how long it takes was asked of a load that stood still%s%s",
-			(double)stalled_ms / 1e3, (double)ran_ms / 1e3, (double)q.longest_ms / 1e3,
-			*q.last_failure ? "; what a statement was last told: " : "",
-			q.last_failure);
+		snprintf(text, sizeof(text),
+			 "no transaction succeeded for %.0f of %.0f s, %.0f s at most, although "
+			 "no fault was active: RPO and RTO were measured with a load that stood "
+			 "still%s%s",
+			 (double)stalled_ms / 1e3, (double)ran_ms / 1e3, (double)q.longest_ms / 1e3,
+			 *q.last_failure ? "; last error: " : "", q.last_failure);
 		runtime_check(l->runtime, "the load's transactions get through", VERDICT_UNKNOWN,
 			      text);
 	}
@@ -300,7 +299,8 @@ static int stop(lua_State *L)
 	struct lua_load *l = check_load(L);
 	struct err e = ERR_INIT;
 
-	if (runtime_plan(runtime_of(L), "load %s: stop; each worker ends its transaction", l->name))
+	if (runtime_plan(runtime_of(L), "load %s: stop; each worker finishes its transaction",
+			 l->name))
 		return 0;
 	if (!l->lead)
 		judge_quiet(l);
@@ -408,9 +408,9 @@ static int checks(lua_State *L)
 	lua_pushstring(L, rc < 0 ? "unknown" : c.broken ? "fail" : "pass");
 	lua_setfield(L, -2, "verdict");
 	if (rc < 0)
-		snprintf(text, sizeof(text), "could not tell: %s", e.text);
+		snprintf(text, sizeof(text), "could not check: %s", e.text);
 	else if (c.broken)
-		snprintf(text, sizeof(text), "%u of %u conditions are broken; %s", c.broken,
+		snprintf(text, sizeof(text), "%u of %u conditions are violated; %s", c.broken,
 			 c.held + c.broken, c.first.buf);
 	else
 		snprintf(text, sizeof(text), "all %u conditions hold", c.held);
@@ -508,9 +508,7 @@ static int rate(lua_State *L)
 	double n = luaL_checknumber(L, 2);
 
 	if (!(n >= 0 && n <= 1e7))
-		lua_usage(
-			L,
-			"load:rate takes 0 (as fast as it goes) to 10,000,000 transactions per second");
+		lua_usage(L, "load:rate needs 0 (no limit) to 10,000,000 transactions per second");
 	if (runtime_plan(runtime_of(L), "load %s: %g transactions per second", l->name, n))
 		return 0;
 	if (l->lead)
@@ -544,7 +542,7 @@ static size_t own_options(lua_State *L, char **set)
 			is_known = !strcmp(known[i], lua_tostring(L, -2));
 		if (!is_known) {
 			if (n == SETS_MAX || (!lua_isstring(L, -1) && !lua_isboolean(L, -1)))
-				lua_usage(L, "t:load: %s has to be text, a number or true/false",
+				lua_usage(L, "t:load: %s must be text, a number or true/false",
 					  lua_tostring(L, -2));
 			if (lua_isboolean(L, -1))
 				set[n++] = xstrfmt("%s=%s", lua_tostring(L, -2),
@@ -628,9 +626,8 @@ static void read_rate(lua_State *L, struct load_opts *o)
 	else if (lua_type(L, -1) == LUA_TNUMBER)
 		o->rate = lua_tonumber(L, -1);
 	else if (!lua_isnil(L, -1))
-		lua_usage(
-			L,
-			"t:load: rate is a number, or steps and ramps as \"100/30s,100-1000/60s,1000\"");
+		lua_usage(L, "t:load: rate must be a number, or steps and ramps such as "
+			     "\"100/30s,100-1000/60s,1000\"");
 }
 
 /* Loads of one database keep one ledger, since they have one ledger table; each further database
@@ -702,9 +699,9 @@ static int make(lua_State *L)
 		lua_usage(L, "t:load { \"oltp_write_only\", tables = …, rate = … }");
 	lua_rawgeti(L, 1, 1);
 	if (lua_type(L, -1) != LUA_TSTRING)
-		lua_usage(
-			L,
-			"t:load's first value is the load's name: t:load { \"oltp_write_only\", … }");
+		lua_usage(L,
+			  "t:load needs the name of the load first: t:load { \"oltp_write_only\", "
+			  "… }");
 	o.name = lua_tostring(L, -1);
 	n = own_options(L, set);
 	lua_fields(L, 1, "t:load",
@@ -726,15 +723,15 @@ static int make(lua_State *L)
 				     { NULL, 0, NULL } });
 	o.stop_on_lost = !reconnect;
 	if (strcmp(pace, "poisson") != 0 && strcmp(pace, "even") != 0)
-		lua_usage(L, "t:load: pace is \"poisson\" or \"even\", not \"%s\"", pace);
+		lua_usage(L, "t:load: pace must be \"poisson\" or \"even\", not \"%s\"", pace);
 	if (strcmp(protocol, "prepared") != 0 && strcmp(protocol, "text") != 0 &&
 	    strcmp(protocol, "one packet") != 0)
-		lua_usage(
-			L,
-			"t:load: protocol is \"prepared\", \"text\" or \"one packet\", not \"%s\"",
-			protocol);
+		lua_usage(L,
+			  "t:load: protocol must be \"prepared\", \"text\" or \"one packet\", not "
+			  "\"%s\"",
+			  protocol);
 	if (backlog < 0 || events < 0)
-		lua_usage(L, "t:load: backlog_max and events are at least 0");
+		lua_usage(L, "t:load: backlog_max and events must be at least 0");
 	read_rate(L, &o);
 	o.protocol = *protocol == 'p'   ? LOAD_PREPARED
 		     : *protocol == 't' ? LOAD_TEXT

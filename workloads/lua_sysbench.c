@@ -81,7 +81,7 @@ static int sysbench_health(void *object, struct err *e)
 	fatal(text.buf, why, sizeof(why));
 	strbuf_release(&text);
 	return err_set(e, ERR_ENV, 0, "sysbench ended by itself (%s): %s", proc_how(s->proc),
-		       *why ? why : "it said nothing");
+		       *why ? why : "no output");
 }
 
 static const struct owned_ops ops = { .close = sysbench_close, .health = sysbench_health };
@@ -239,7 +239,7 @@ static int stop(lua_State *L)
 {
 	struct sysbench *s = check(L);
 
-	if (runtime_plan(runtime_of(L), "sysbench: end it") || !s->running)
+	if (runtime_plan(runtime_of(L), "stop sysbench") || !s->running)
 		return 0;
 	return ended(s);
 }
@@ -319,7 +319,7 @@ static int make(lua_State *L)
 	lua_rawgeti(L, 1, 1);
 	name = lua_tostring(L, -1);
 	if (!name || strcmp(name, "oltp_write_only") != 0)
-		lua_usage(L, "--set load=sysbench: it has oltp_write_only, not %s",
+		lua_usage(L, "--set load=sysbench only supports oltp_write_only, not %s",
 			  name ? name : "that");
 	lua_pop(L, 1);
 	tool = proc_which("sysbench");
@@ -344,14 +344,14 @@ static int make(lua_State *L)
 	if (strlen(db) >= sizeof(s->db) ||
 	    strspn(db, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") !=
 		    strlen(db))
-		lua_usage(L, "t:load: db is a name of letters, digits and _");
+		lua_usage(L, "t:load: db must consist of letters, digits and _");
 	strcpy(s->db, db);
 	if (!runtime_planning(r)) {
 		s->config = xstrfmt("%s/tidb-config", runtime_data_dir(r));
 		runtime_note(
-			r,
-			"the load is sysbench: it keeps no record of what was acknowledged, so lost, torn and resurrected transactions are not known, "
-			"and RTO is known to the second");
+			r, "the load is sysbench, which does not record what was acknowledged: "
+			   "lost, torn and resurrected transactions are unknown, and RTO is exact "
+			   "only to the second");
 	}
 	f = lua_newuserdata(L, sizeof(*f));
 	*f = (struct face){ .audit = { 0 }, s };

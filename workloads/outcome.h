@@ -1,5 +1,5 @@
-/* What a failed statement means: for its transaction and for the connection. What the server says
- * decides; where it says nothing, or nothing sure, the outcome is unknown. */
+/* What a failed statement means for its transaction and for the connection. The server's error
+ * decides; if there is none, or it is ambiguous, the outcome is unknown. */
 #ifndef WORKLOADS_OUTCOME_H
 #define WORKLOADS_OUTCOME_H
 

@@ -65,7 +65,8 @@ int pace_parse(struct pace *p, const char *text, struct err *e)
 bad:
 	return err_set(
 		e, ERR_USAGE, 0,
-		"rate \"%.80s\": a number up to 10,000,000, or steps and ramps as \"100/30s,100-1000/60s,1000\"",
+		"rate \"%.80s\" must be a number up to 10,000,000, or steps and ramps such as "
+		"\"100/30s,100-1000/60s,1000\"",
 		text);
 }
 

@@ -46,7 +46,9 @@ static int count_units(struct load *l, uint32_t *n, struct err *e)
 				       : l->o.tables;
 
 	if (v < 1)
-		return err_set(e, ERR_USAGE, 0, "load %s: option %s is a whole number from 1 to %d",
+		return err_set(e, ERR_USAGE, 0,
+			       "load %s: option %s must be a whole number from "
+			       "1 to %d",
 			       l->name, l->script.units, UNITS_MAX);
 	*n = (uint32_t)v;
 	return 0;
@@ -307,7 +309,8 @@ static int is_ours(void *arg, struct sql *s, const char *db, const char *name, c
 	if (rc == 0 && has.len && *columns && strcasecmp(has.buf, columns) != 0)
 		rc = err_set(
 			e, ERR_USAGE, 0,
-			"table %s.%s is not this load's: its columns are %.200s, not %.200s; nothing was dropped",
+			"table %s.%s does not belong to this load: its columns are %.200s, not "
+			"%.200s; nothing was dropped",
 			db, name, has.buf, columns);
 	strbuf_release(&has);
 	return rc;
@@ -362,7 +365,7 @@ int load_cleanup(struct load *l, const struct sql_endpoint *ep, struct err *e)
 
 	if (l->script.tables_ref == LUA_NOREF && !l->script.ledger)
 		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "load %s does not name its tables: `tables = { \"mine%%d\" }`",
+			       "load %s does not list its tables: add `tables = { \"mine%%d\" }`",
 			       l->name);
 	s = open_in_db(l, ep, deadline_in_ms(60000), e);
 	rc = s && each_table(l, s, is_ours, NULL, e) == 0 && each_table(l, s, drop, NULL, e) == 0 &&
@@ -467,7 +470,7 @@ int load_check(struct load *l, const struct sql_endpoint *ep,
 	if (!lua_istable(L, -1)) {
 		lua_settop(L, top);
 		return err_set(e, ERR_USAGE, 0,
-			       "load %s: `checks` has to return { { \"condition\", \"SQL\" }, .. }",
+			       "load %s: `checks` must return { { \"condition\", \"SQL\" }, .. }",
 			       l->name);
 	}
 	s = open_in_db(l, ep, deadline_in_ms(CHECK_MS), e);
@@ -481,7 +484,7 @@ int load_check(struct load *l, const struct sql_endpoint *ep,
 		if (!lua_istable(L, -1)) {
 			rc = err_set(
 				e, ERR_USAGE, 0,
-				"load %s: `checks` has to return { { \"condition\", \"SQL\" }, .. }",
+				"load %s: `checks` must return { { \"condition\", \"SQL\" }, .. }",
 				l->name);
 			break;
 		}
@@ -492,7 +495,7 @@ int load_check(struct load *l, const struct sql_endpoint *ep,
 		if (!name || !text)
 			rc = err_set(
 				e, ERR_USAGE, 0,
-				"load %s: `checks` has to return { { \"condition\", \"SQL\" }, .. }",
+				"load %s: `checks` must return { { \"condition\", \"SQL\" }, .. }",
 				l->name);
 		else
 			rc = check_one(l, s, name, text, n, found, arg, e);

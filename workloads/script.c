@@ -53,7 +53,7 @@ int script_error(lua_State *L, const struct script *s, struct err *e)
 {
 	const char *text = lua_tostring(L, -1);
 
-	err_set(e, ERR_USAGE, 0, "load %s: %s", s->name, text ? text : "an error that is no text");
+	err_set(e, ERR_USAGE, 0, "load %s: %s", s->name, text ? text : "an error that is not text");
 	lua_pop(L, 1);
 	return -1;
 }
@@ -89,7 +89,7 @@ static int read_statement(struct script *s, struct script_statement *st, struct 
 	sql = lua_tostring(L, -1);
 	if (!sql)
 		return err_set(e, ERR_USAGE, 0,
-			       "load %s: statement %s has no SQL as its first value", s->name,
+			       "load %s: the first value of statement %s must be SQL", s->name,
 			       st->name);
 	st->sql = xstrdup(sql);
 	st->per_table = strstr(sql, "%d") != NULL;
@@ -98,7 +98,7 @@ static int read_statement(struct script *s, struct script_statement *st, struct 
 	lua_pop(L, 1);
 	if (st->n_args > SCRIPT_ARGS_MAX)
 		return err_set(e, ERR_USAGE, 0,
-			       "load %s: statement %s has %u arguments, at most %d are taken",
+			       "load %s: statement %s has %u arguments; at most %d are possible",
 			       s->name, st->name, st->n_args, SCRIPT_ARGS_MAX);
 	st->reads = strncasecmp(sql, "SELECT", 6) == 0;
 	lua_getfield(L, -1, "rows");
@@ -119,7 +119,8 @@ static int read_statement(struct script *s, struct script_statement *st, struct 
 	    lua_objlen(L, -1) != st->n_args)
 		return err_set(
 			e, ERR_USAGE, 0,
-			"load %s: statement %s: an effect is add_k, set_c, delete or insert on a table %%d, with args naming each ?",
+			"load %s: statement %s: effect must be add_k, set_c, delete or insert on "
+			"a table %%d, with args naming each ?",
 			s->name, st->name);
 	for (unsigned i = 0; i < st->n_args; i++) {
 		const char *role;
@@ -156,7 +157,7 @@ static int read_statements(struct script *s, struct err *e)
 	lua_newtable(L); /* name to index */
 	lua_getfield(L, -2, "statements");
 	if (!lua_istable(L, -1))
-		return refuse_script(e, s, "`statements` is no table");
+		return refuse_script(e, s, "`statements` must be a table");
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
 		struct script_statement *st = &s->statement[s->n_statements];
 
@@ -212,7 +213,7 @@ static int read_options(struct script *s, const char *const *set, struct err *e)
 
 			if (end == eq + 1 || *end || !isfinite(v))
 				return err_set(e, ERR_USAGE, 0,
-					       "load %s: option %s: a number is wanted", s->name,
+					       "load %s: option %s must be a number", s->name,
 					       *set);
 			lua_pushnumber(L, v);
 		} else if (type == LUA_TBOOLEAN) {
@@ -220,8 +221,8 @@ static int read_options(struct script *s, const char *const *set, struct err *e)
 
 			if (!on && strcmp(eq + 1, "false") != 0 && strcmp(eq + 1, "off") != 0)
 				return err_set(e, ERR_USAGE, 0,
-					       "load %s: option %s: true or false is wanted",
-					       s->name, *set);
+					       "load %s: option %s must be true or false", s->name,
+					       *set);
 			lua_pushboolean(L, on);
 		} else if (type == LUA_TSTRING) {
 			lua_pushstring(L, eq + 1);
@@ -255,7 +256,7 @@ static int read_name(struct script *s, const char *field, char *to, size_t room,
 	if (text && strlen(text) < room)
 		strcpy(to, text);
 	else if (!lua_isnil(s->L, -1))
-		rc = err_set(e, ERR_USAGE, 0, "load %s: `%s` is no text of at most %zu bytes",
+		rc = err_set(e, ERR_USAGE, 0, "load %s: `%s` must be text of at most %zu bytes",
 			     s->name, field, room - 1);
 	lua_pop(s->L, 1);
 	return rc;
@@ -273,7 +274,7 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 	lua_getfield(L, -1, "name");
 	text = lua_tostring(L, -1);
 	if (!text || !*text || strlen(text) >= sizeof(s->name))
-		return refuse_script(e, s, "`name` is no text of 1 to 64 bytes");
+		return refuse_script(e, s, "`name` must be text of 1 to 64 bytes");
 	strcpy(s->name, text);
 	lua_pop(L, 1);
 	lua_getfield(L, -1, "description");
@@ -290,7 +291,8 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 	    read_name(s, "check", s->check, sizeof(s->check), e) < 0)
 		return -1;
 	if (s->units[0] && script_option(s, s->units, 1) == -2)
-		return err_set(e, ERR_USAGE, 0, "load %s: `units` names no option of it", s->name);
+		return err_set(e, ERR_USAGE, 0, "load %s: `units` must name one of its options",
+			       s->name);
 	lua_getfield(L, -1, "sequences");
 	if (lua_isstring(L, -1))
 		s->sequences = xstrdup(lua_tostring(L, -1));
@@ -305,7 +307,8 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 			if (!lua_tostring(L, -1))
 				return refuse_script(
 					e, s,
-					"`tables` lists the names of its tables, %d for a number");
+					"`tables` must list the names of its tables, with %d for "
+					"a number");
 			lua_pop(L, 1);
 		}
 		s->tables_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -313,7 +316,7 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 		lua_pop(L, 1);
 	}
 	if (s->event_ref == LUA_NOREF)
-		return refuse_script(e, s, "`event` is no function");
+		return refuse_script(e, s, "`event` must be a function");
 	lua_getfield(L, -1, "audit");
 	if (lua_istable(L, -1)) {
 		lua_getfield(L, -1, "table_prefix");
@@ -321,7 +324,7 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
 		if (!text || !*text || strlen(text) >= sizeof(s->audit_prefix) ||
 		    s->row_ref == LUA_NOREF)
 			return refuse_script(
-				e, s, "`audit` needs table_prefix, and `row` to be a function");
+				e, s, "`audit` needs table_prefix, and `row` must be a function");
 		strcpy(s->audit_prefix, text);
 		lua_pop(L, 1);
 	}
@@ -333,7 +336,7 @@ static int read_form(struct script *s, const char *const *set, struct err *e)
  */
 static int no_new_global(lua_State *L)
 {
-	return luaL_error(L, "a load sets no globals: \"%s\"",
+	return luaL_error(L, "a load must not set globals: \"%s\"",
 			  lua_tostring(L, 2) ? lua_tostring(L, 2) : "?");
 }
 
@@ -421,7 +424,7 @@ int script_open(struct script *s, const char *name, const char *const *set, stru
 	}
 	s->L = luaL_newstate();
 	if (!s->L)
-		return err_set(e, ERR_ENV, 0, "load %s: no Lua state", name);
+		return err_set(e, ERR_ENV, 0, "load %s: cannot create a Lua state", name);
 	sandbox_open(s->L, name, true);
 	lua_con_open(s->L);
 	lua_getglobal(s->L, "package");

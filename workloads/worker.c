@@ -75,7 +75,7 @@ static const char *error_advice(int code)
 	case ER_NO_SUCH_TABLE:
 	case ER_BAD_DB_ERROR: return ": prepare the load first";
 	case ER_BAD_FIELD_ERROR:
-		return ": the tables are of another load, or of another version of it";
+		return ": the tables belong to another load, or to another version of it";
 	case ER_CON_COUNT_ERROR:
 	case ER_TOO_MANY_USER_CONNECTIONS:
 		return ": raise the server's max_connections, or use fewer workers";
@@ -440,7 +440,7 @@ static void note_resumed(struct worker *w, int rc)
 
 		snprintf(text, sizeof(text), "%s",
 			 lua_tostring(w->co, -1) ? lua_tostring(w->co, -1)
-						 : "an error that is no text");
+						 : "an error that is not text");
 		script_failed(w, text);
 	} else if (w->con.call.verb == CON_COMMIT && !w->in_txn) {
 		script_failed(w, "con:commit() without con:begin()");

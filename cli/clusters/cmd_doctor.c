@@ -23,7 +23,7 @@ static void print_missing(void *arg, const char *what, const char *way_out)
 
 	(void)arg;
 	secret_redact(&clean, what);
-	printf("  missing    %s\n             way out: %s\n", clean.buf, way_out);
+	printf("  missing    %s\n             fix: %s\n", clean.buf, way_out);
 	strbuf_release(&clean);
 }
 
@@ -33,7 +33,7 @@ static void in_the_way(void *arg, const char *what, const char *way_out)
 
 	(void)arg;
 	secret_redact(&clean, what);
-	printf("  in the way %s\n             way out: ", clean.buf);
+	printf("  in the way %s\n             fix: ", clean.buf);
 	strbuf_reset(&clean);
 	secret_redact(&clean, way_out);
 	printf("%s\n", clean.buf);
@@ -63,7 +63,7 @@ static int doctor_clusters(const struct ground *g, const char *file)
 	}
 	printf("drtest %s\nground %s, %s\n  %-10s %-11s %s\n", drtest_version, g->name, file,
 	       "WHERE", "WHAT", "FOUND");
-	n = g->doctor(print_state, in_the_way, NULL);
+	n = g->doctor ? g->doctor(print_state, in_the_way, NULL) : 0;
 	printf(n ? "%d in the way\n" : "nothing is in the way\n", n);
 	return n ? EXIT_ENV : EXIT_PASS;
 }
@@ -86,8 +86,8 @@ static int print_grants(const struct options *o)
 	while (o->kind && k < 3 && strcmp(kinds[k].name, o->kind) != 0)
 		k++;
 	if (k == 3 || (o->role && !grants_role_known(o->role))) {
-		fprintf(stderr, "drtest doctor: '%s' is no %s (%s)\n", k == 3 ? o->kind : o->role,
-			k == 3 ? "kind of server" : "role",
+		fprintf(stderr, "drtest doctor: '%s' is not a %s (use %s)\n",
+			k == 3 ? o->kind : o->role, k == 3 ? "kind of server" : "role",
 			k == 3 ? "tidb, mariadb, mysql" : "compare, watch, rehearse, drill");
 		return EXIT_USAGE;
 	}
@@ -117,13 +117,12 @@ static int doctor_here(void)
 			continue;
 		printf("ground %s: %s%s\n", (*g)->name, (*g)->about,
 		       *g == ground_default() ? "; the default here" : "");
-		n += (*g)->doctor(print_state, print_missing, NULL);
+		n += (*g)->doctor ? (*g)->doctor(print_state, print_missing, NULL) : 0;
 	}
 	printf("store: S3, by MinIO\n");
 	ground_say_tool(print_state, NULL, "minio", minio_find(NULL));
 	if (!port_is_free(6060))
-		print_state(NULL, "note", "port 6060",
-			    "is taken: the store will listen on a free one");
+		print_state(NULL, "note", "port 6060", "is in use: the store will use a free port");
 	n += preflight_store(NULL, RUN_STORE_S3, "runs", print_missing, NULL);
 	printf(n ? "%d missing\n" : "a drill can run: drtest run scenarios/failover.lua\n", n);
 	return n ? EXIT_ENV : EXIT_PASS;
@@ -140,22 +139,24 @@ static const struct ground *ground_of_files(void)
 
 #define AT(member) .at = offsetof(struct options, member)
 static const struct option_def defs[] = {
-	{ "on", OPTION_TEXT, "GROUND", "which ground is meant; a clusters file says it too",
+	{ "on", OPTION_TEXT, "GROUND", "the ground to check; --clusters implies attach",
 	  AT(ground) },
 	{ "clusters", OPTION_TEXT, "FILE",
-	  "all that a run would need of the file's clusters, and the way out of what is in the way: "
-	  "versions, rights, TLS, clocks, GC, safe points, changefeeds and their redo logs, tables that TiCDC "
-	  "leaves out; they are only read. The store gets a probe object, deleted again, where runs may write to it",
+	  "check everything that a run needs from the clusters in the file, with a fix for each "
+	  "problem: versions, privileges, TLS, clocks, GC, safe points, changefeeds and their "
+	  "redo logs, tables that TiCDC does not replicate. Only reads from the clusters. If "
+	  "runs may write to the store, writes a probe object there and deletes it",
 	  AT(clusters) },
 	{ "fields", OPTION_FLAG, NULL,
-	  "every field of a clusters file, as docs/CLUSTERS.md has them", AT(fields) },
+	  "print every field of a clusters file, as in docs/CLUSTERS.md", AT(fields) },
 	{ "grants", OPTION_FLAG, NULL,
-	  "the accounts that drtest needs, with the least rights, as SQL", AT(grants) },
-	{ "role", OPTION_TEXT, "ROLE", "for that alone: compare, watch, rehearse, drill",
+	  "print SQL for the accounts that drtest needs, with the least privileges", AT(grants) },
+	{ "role", OPTION_TEXT, "ROLE", "only for this role: compare, watch, rehearse, drill",
 	  AT(role) },
-	{ "kind", OPTION_TEXT, "KIND", "of the servers: tidb, mariadb, mysql (tidb)", AT(kind) },
+	{ "kind", OPTION_TEXT, "KIND", "kind of the servers: tidb, mariadb, mysql (tidb)",
+	  AT(kind) },
 	{ "user", OPTION_TEXT, "NAME", "the account's name (drtest_ROLE)", AT(user) },
-	{ "host", OPTION_TEXT, "HOST", "from where it comes ('%')", AT(host) },
+	{ "host", OPTION_TEXT, "HOST", "the host part of the account ('%')", AT(host) },
 	{ 0 },
 };
 static const struct command_def command = {
@@ -163,7 +164,7 @@ static const struct command_def command = {
 	.usage =
 		"drtest doctor\ndrtest doctor --clusters FILE\ndrtest doctor --fields\n"
 		"drtest doctor --grants [--role compare|watch|rehearse|drill] [--kind tidb|mariadb|mysql]",
-	.about = "What is here, what is missing, and how to get it.",
+	.about = "Checks what is installed, what is missing, and how to get it.",
 	.options = defs,
 	.more = "Exit code: 0 a drill can run, 2 wrong usage, 3 something is missing.",
 };
@@ -184,15 +185,15 @@ int cmd_doctor(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (o.fields && (o.grants || o.clusters || o.ground))
-		wrong = "--fields stands alone";
+		wrong = "--fields cannot be combined with other options";
 	else if (!o.grants && (o.role || o.kind || o.user || o.host))
-		wrong = "--role, --kind, --user and --host belong to --grants";
+		wrong = "--role, --kind, --user and --host need --grants";
 	else if (o.grants && (o.clusters || o.ground))
-		wrong = "--grants is for no certain clusters: without --clusters and --on";
+		wrong = "--grants cannot be combined with --clusters or --on";
 	else if (g && g->use_file && !o.clusters)
 		wrong = "--on attach needs --clusters FILE";
 	else if (g && !g->use_file && o.clusters)
-		wrong = "--clusters FILE is for --on attach";
+		wrong = "--clusters FILE needs --on attach";
 	if (wrong)
 		return options_wrong(&command, "%s", wrong);
 	if (o.fields)

@@ -30,7 +30,7 @@ static int take_from(void *into, const char *text, struct err *e)
 	struct options *o = into;
 
 	if (o->n == SOURCES_MAX)
-		return err_set(e, ERR_USAGE, 0, "at most %d of them", SOURCES_MAX);
+		return err_set(e, ERR_USAGE, 0, "at most %d times", SOURCES_MAX);
 	o->from[o->n++] = text;
 	return 0;
 }
@@ -38,26 +38,27 @@ static int take_from(void *into, const char *text, struct err *e)
 #define AT(member) .at = offsetof(struct options, member)
 static const struct option_def defs[] = {
 	{ "from", OPTION_TAKE, "[NAME=]SOURCE",
-	  "tiup:CLUSTER (by `tiup cluster display`), kubernetes:NAMESPACE (TiDB Operator's objects, by kubectl), or a "
-	  "server, mysql://USER@HOST:4000, which is asked for the rest; once for each cluster. Behind tiup: and kubernetes: "
-	  "@FILE is what the tool printed elsewhere. NAME: of the cluster in the file (primary, secondary, scratch, "
-	  "new-primary, one after the other)",
+	  "tiup:CLUSTER (from `tiup cluster display`), kubernetes:NAMESPACE (TiDB Operator's "
+	  "objects, from kubectl), or a server to query, mysql://USER@HOST:4000; once per "
+	  "cluster. tiup:@FILE and kubernetes:@FILE read saved output of the tool. NAME is the "
+	  "cluster's name in the file (default: primary, secondary, scratch, new-primary, in "
+	  "this order)",
 	  .take = take_from },
-	{ "ticdc", OPTION_TEXT, "URL", "of the primary's TiCDC, where nobody tells of it",
+	{ "ticdc", OPTION_TEXT, "URL", "the primary's TiCDC, if the source does not know it",
 	  AT(ticdc) },
 	{ "out", OPTION_TEXT, "FILE",
-	  "where to write (clusters.lua), '-' to print; a file that is there stays as it is",
+	  "the file to write (clusters.lua), or '-' to print; an existing file is not overwritten",
 	  AT(out) },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "init",
 	.usage = "drtest init --from [NAME=]SOURCE [--from …] [--ticdc URL] [--out FILE]",
-	.about =
-		"Writes a first clusters file (docs/CLUSTERS.md). It allows nothing, has no password, and "
-		"says in comments what is to be filled in. The clusters are only read.",
+	.about = "Writes a first clusters file (docs/CLUSTERS.md). It allows nothing and contains "
+		 "no password; comments show what to fill in. Only reads from the clusters.",
 	.options = defs,
-	.more = "Exit code: 0 written, 2 wrong usage, or the file is there, 3 who should tell of the clusters does not.",
+	.more = "Exit code: 0 written, 2 wrong usage, or the file exists, 3 a source did not "
+		"respond.",
 };
 
 /* "secondary=tiup:b": the length of the name; 0: there is none */
@@ -81,7 +82,7 @@ static int add_source(struct clusters_draft *d, const char *source, struct err *
 	rc = topology_ask(source + (n ? n + 1 : 0), t, TOPOLOGY_CLUSTERS_MAX, &found, &ep, e);
 	if (rc == 0 && n && found > 1)
 		rc = err_set(e, ERR_USAGE, 0,
-			     "%s has %zu clusters, one name is not enough: leave NAME= out", source,
+			     "%s has %zu clusters, so one name is not enough: remove NAME=", source,
 			     found);
 	for (size_t i = 0; rc == 0 && i < found; i++)
 		rc = clusters_draft_add(d, n ? name : NULL, source + (n ? n + 1 : 0), &t[i], &ep,
@@ -98,8 +99,8 @@ static int write_new(const char *path, const struct strbuf *text, struct err *e)
 	struct attach_file f;
 
 	if (fd < 0 && errno == EEXIST)
-		return err_set(e, ERR_USAGE, 0,
-			       "%s is there already, and stays as it is: --out FILE", path);
+		return err_set(e, ERR_USAGE, 0, "%s exists and is not overwritten: use --out FILE",
+			       path);
 	if (fd < 0)
 		return err_sys(e, "create %s", path);
 	rc = fs_write_all(fd, text->buf, text->len, e);
@@ -140,10 +141,10 @@ int cmd_init(int argc, char **argv)
 			&command,
 			"--from is missing: tiup:CLUSTER, kubernetes:NAMESPACE, or mysql://USER@HOST:4000");
 	if (o.ticdc && strncmp(o.ticdc, "http://", 7) != 0 && strncmp(o.ticdc, "https://", 8) != 0)
-		return options_wrong(&command, "--ticdc begins with http:// or https://");
+		return options_wrong(&command, "--ticdc must begin with http:// or https://");
 	if (strcmp(o.out, "-") != 0 && fs_exists(o.out))
-		return options_wrong(&command,
-				     "%s is there already, and stays as it is: --out FILE", o.out);
+		return options_wrong(&command, "%s exists and is not overwritten: use --out FILE",
+				     o.out);
 	d = xcalloc(1, sizeof(*d));
 	for (size_t i = 0; rc == 0 && i < o.n; i++)
 		rc = add_source(d, o.from[i], &e);
@@ -162,7 +163,10 @@ int cmd_init(int argc, char **argv)
 		printf("%s: ", o.out);
 		for (size_t i = 0; i < d->n; i++)
 			printf("%s%s", i ? ", " : "", d->c[i].role);
-		printf("\nnext: its comments, then drtest doctor --clusters %s\n", o.out);
+		printf("\n"
+		       "next: follow the comments in the file, then run drtest doctor --clusters "
+		       "%s\n",
+		       o.out);
 	}
 	free(d);
 	strbuf_release(&text);

@@ -13,9 +13,7 @@ bool notify_open(struct notify *n, const char *command)
 	struct err e = ERR_INIT;
 
 	if (!n->url && n->secret) {
-		fprintf(stderr,
-			"drtest %s: --webhook-secret signs what --webhook sends: give both\n",
-			command);
+		fprintf(stderr, "drtest %s: --webhook-secret needs --webhook\n", command);
 		return false;
 	}
 	if (!n->url || webhook_open(&n->hook, n->url, n->secret, &e) == 0)
@@ -42,10 +40,14 @@ bool notify_verdict(const struct notify *n, const char *run_dir, const char *sce
 		rc = webhook_send(&n->hook, id.buf, message.buf, TRIES, FIRST_WAIT_MS, &e);
 	if (rc < 0 && run_dir)
 		fprintf(stderr,
-			"drtest: nobody was told of the verdict: %s (drtest report %s --webhook … tells it again)\n",
+			"drtest: the webhook was not delivered: %s (drtest report %s --webhook … "
+			"sends it again)\n",
 			e.text, run_dir);
 	else if (rc < 0)
-		fprintf(stderr, "drtest: nobody was told that the run did not begin: %s\n", e.text);
+		fprintf(stderr,
+			"drtest: the webhook was not delivered (the run did not start): "
+			"%s\n",
+			e.text);
 	strbuf_release(&id);
 	strbuf_release(&message);
 	return rc == 0;

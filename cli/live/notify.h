@@ -1,4 +1,4 @@
-/* --webhook URI and --webhook-secret URI: who is told of a verdict. */
+/* --webhook URI and --webhook-secret URI: delivers the verdict as a webhook. */
 #ifndef CLI_LIVE_NOTIFY_H
 #define CLI_LIVE_NOTIFY_H
 
@@ -9,13 +9,14 @@ struct notify {
 	struct webhook hook;
 };
 /* For a command's table of options; AT(member) has to be there. */
-#define NOTIFY_OPTIONS(member)                                                                                   \
-	{ "webhook", OPTION_TEXT, "URL",                                                                         \
-	  "the verdict as JSON to this address, sent again while nobody takes it: https://…, @FILE or env:NAME", \
-	  AT(member.url) },                                                                                      \
-	{                                                                                                        \
-		"webhook-secret", OPTION_TEXT, "@FILE",                                                          \
-			"signs it (Standard Webhooks): @FILE or env:NAME", AT(member.secret)                     \
+#define NOTIFY_OPTIONS(member)                                                                    \
+	{ "webhook", OPTION_TEXT, "URL",                                                          \
+	  "send the verdict as JSON to this address, with retries: https://…, @FILE or env:NAME", \
+	  AT(member.url) },                                                                       \
+	{                                                                                         \
+		"webhook-secret", OPTION_TEXT, "@FILE",                                           \
+			"sign it (Standard Webhooks) with this secret: @FILE or env:NAME",        \
+			AT(member.secret)                                                         \
 	}
 /* Reads both, before anything is done. false: wrong, and the line is printed. */
 bool notify_open(struct notify *n, const char *command);

@@ -30,7 +30,7 @@ int serve_pass_on(bool metrics, const char *text, struct err *e)
 	if ((metrics ? at.metrics_at : at.page_at).port)
 		return 0;
 	return err_set(e, ERR_USAGE, 0,
-		       "each run would have another port: name one, as 127.0.0.1:%d",
+		       "each run would use another port: give one, such as 127.0.0.1:%d",
 		       metrics ? SERVE_METRICS_PORT : SERVE_PAGE_PORT);
 }
 
@@ -91,7 +91,7 @@ static void run_event(void *arg, json_t *event)
 static void say_where(const struct http_listener *l, const char *what, const char *path)
 {
 	fprintf(stderr, "drtest: %s: http://%s%s%s\n", what, l->where, path,
-		l->place.loopback ? "" : " (whoever reaches this address can read it)");
+		l->place.loopback ? "" : " (everyone who can reach this address can read it)");
 }
 
 int serve_listen(struct serve *s, const struct serve_at *at, struct err *e)

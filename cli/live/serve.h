@@ -1,4 +1,4 @@
-/* --metrics ADDRESS and --live ADDRESS: who looks on while a command works. */
+/* --metrics ADDRESS and --live ADDRESS: serve the live page and metrics while a command runs. */
 #ifndef CLI_LIVE_SERVE_H
 #define CLI_LIVE_SERVE_H
 

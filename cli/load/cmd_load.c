@@ -50,14 +50,12 @@ static void tell_quiet(const struct load_run *r, struct load *l, bool *quiet)
 	load_get_quiet(l, &q);
 	if (q.now_ms && !*quiet)
 		fprintf(stderr,
-			"drtest load: nothing got through for %.0f s: %" PRIu64
-			" of %u workers wait for the server's answer%s%s "
-			"(SHOW FULL PROCESSLIST tells for what)\n",
+			"drtest load: no transaction has succeeded for %.0f s: %" PRIu64 " of %u "
+			"workers are waiting for the server%s%s (see SHOW FULL PROCESSLIST)\n",
 			(double)q.now_ms / 1e3, q.under_way, r->o.workers,
-			*q.last_failure ? "; what a statement was last told: " : "",
-			q.last_failure);
+			*q.last_failure ? "; last error: " : "", q.last_failure);
 	else if (!q.now_ms && *quiet)
-		fprintf(stderr, "drtest load: transactions get through again\n");
+		fprintf(stderr, "drtest load: transactions succeed again\n");
 	*quiet = q.now_ms > 0;
 }
 

@@ -20,8 +20,7 @@ static int take_own(struct load_run *r, const char *name, const char *arg)
 	char *set, *p;
 
 	if (r->n_set == LOAD_SETS_MAX) {
-		fprintf(stderr, "drtest load: more than %d options of the load's own\n",
-			LOAD_SETS_MAX);
+		fprintf(stderr, "drtest load: more than %d options for the load\n", LOAD_SETS_MAX);
 		return -1;
 	}
 	set = xstrfmt("%s=%s", name, arg);
@@ -41,7 +40,8 @@ static int take_shard(void *into, const char *arg, struct err *e)
 	if (*arg < '0' || *arg > '9' || *end || n < 1 || n > 10000 || i < 1 || i > n)
 		return option_wants(
 			e, arg,
-			"I/N with I from 1 to N (of a container's index from 0: --shard=$((INDEX + 1))/N)");
+			"I/N with I from 1 to N (for an index that starts at 0: --shard=$((INDEX "
+			"+ 1))/N)");
 	r->shard = (unsigned)i;
 	r->shards = (unsigned)n;
 	return 0;
@@ -142,7 +142,7 @@ static int take_pace(void *into, const char *arg, struct err *e)
 static int take_driver(void *into, const char *arg, struct err *e)
 {
 	(void)into;
-	return strcmp(arg, "mysql") ? option_wants(e, arg, "mysql, the one driver there is") : 0;
+	return strcmp(arg, "mysql") ? option_wants(e, arg, "mysql, the only driver") : 0;
 }
 
 #define AT(member) .at = offsetof(struct load_run, member)
@@ -153,72 +153,82 @@ static int take_driver(void *into, const char *arg, struct err *e)
 	}
 static const struct option_def options[] = {
 	{ "config-file", OPTION_IGNORED, "FILE",
-	  "options as lines name=value, as sysbench reads them; the command line goes before",
+	  "read options as name=value lines, like sysbench; the command line takes precedence",
 	  AT(o) },
 	FIELD("mysql-host", "HOST", "(127.0.0.1)", ep.host),
 	{ "mysql-port", OPTION_UNSIGNED, "PORT", "(3306)", AT(ep.port), .min = 1, .max = 65535 },
 	FIELD("mysql-user", "USER", "(root)", ep.user),
 	{ "mysql-db", OPTION_TEXT, "NAME", "(sbtest)", AT(o.db) },
 	FIELD("mysql-password", "...",
-	      "better: the environment's MYSQL_PWD, which no process list shows", ep.password),
+	      "better: the environment variable MYSQL_PWD, which process lists do not show",
+	      ep.password),
 	{ "mysql-ssl", OPTION_TAKE, "off",
-	  "on: TLS, the certificate verified; REQUIRED, VERIFY_CA, VERIFY_IDENTITY as the mysql "
-	  "client has them",
+	  "on: TLS with a verified certificate; REQUIRED, VERIFY_CA, VERIFY_IDENTITY as in the "
+	  "mysql client",
 	  .take = take_tls },
-	FIELD("mysql-ssl-ca", "FILE", "TLS, and the server's certificate is for its host",
+	FIELD("mysql-ssl-ca", "FILE",
+	      "TLS; verify the server's certificate, including its host "
+	      "name",
 	      ep.ssl_ca),
 	FIELD("mysql-ssl-cert", "FILE", "our certificate", ep.ssl_cert),
 	FIELD("mysql-ssl-key", "FILE", "its key", ep.ssl_key),
 	{ "tables", OPTION_UNSIGNED, "N", "tables to prepare (1)", AT(o.tables), .min = 1,
 	  .max = 10000 },
-	{ "load-tables", OPTION_UNSIGNED, "N", "write to the first so many only (0: all)",
+	{ "load-tables", OPTION_UNSIGNED, "N", "write only to the first N (0: all)",
 	  AT(o.load_tables), .max = 10000 },
 	{ "table-size", OPTION_WHOLE, "N", "rows of each (10000)", AT(o.table_size), .min = 1,
 	  .max = INT32_MAX },
 	{ "threads", OPTION_UNSIGNED, "N",
-	  "workers, each with a connection of its own; prepare: at most so many at once (1)",
-	  AT(o.workers), .min = 1, .max = 100000 },
+	  "workers, each with its own connection; prepare: at most N at once (1)", AT(o.workers),
+	  .min = 1, .max = 100000 },
 	{ "rate", OPTION_TEXT, "N",
-	  "transactions per second over all workers; 0: as fast as they go (0). Steps and ramps: "
+	  "transactions per second of all workers together; 0: no limit (0). Steps and ramps: "
 	  "100/30s,100-1000/60s,1000",
 	  AT(o.rate_plan) },
 	{ "pace", OPTION_TAKE, "poisson|even", "the gaps between due times (poisson)",
 	  .take = take_pace },
 	{ "backlog-max", OPTION_WHOLE, "N",
-	  "due and not begun: above it the run ends, and says that the server does not keep up (131072)",
+	  "end the run if more transactions than this are overdue, because the server does not "
+	  "keep up (131072)",
 	  AT(o.backlog_max), .min = 1, .max = 1000000000 },
 	{ "time", OPTION_REAL, "S", "seconds; 0: until Ctrl-C (10)", AT(time_s) },
 	{ "events", OPTION_WHOLE, "N", "transactions in all (0: no limit)", AT(o.events) },
-	{ "warmup-time", OPTION_REAL, "S", "seconds that do not count (0)", AT(warmup_s) },
+	{ "warmup-time", OPTION_REAL, "S", "seconds at the start that do not count (0)",
+	  AT(warmup_s) },
 	{ "db-ps-mode", OPTION_TAKE, "auto|disable", "prepared statements; disable: text (auto)",
 	  .take = take_ps_mode },
 	{ "roundtrips", OPTION_TAKE, "many|one",
-	  "one: a transaction's statements in one packet (many)", .take = take_roundtrips },
+	  "one: send a transaction's statements in one packet (many)", .take = take_roundtrips },
 	{ "report-interval", OPTION_REAL, "S", "seconds between interval lines; 0: none (0)",
 	  AT(interval_s) },
-	{ "percentile", OPTION_UNSIGNED, "N", "of the latencies in sysbench's lines; 0: none (95)",
+	{ "percentile", OPTION_UNSIGNED, "N",
+	  "latency percentile in sysbench's output; 0: none "
+	  "(95)",
 	  AT(percentile), .max = 100 },
-	{ "histogram", OPTION_ON_OFF, NULL, "the latencies' histogram", AT(histogram) },
+	{ "histogram", OPTION_ON_OFF, NULL, "print a latency histogram", AT(histogram) },
 	{ "rand-type", OPTION_TEXT, "T", "special, uniform, gaussian, pareto, zipfian (special)",
 	  AT(o.rand_type) },
-	{ "rand-seed", OPTION_WHOLE, "N", "0: from the clock, and printed (0)", AT(o.seed) },
+	{ "rand-seed", OPTION_WHOLE, "N", "0: from the clock, and print it (0)", AT(o.seed) },
 	{ "on-lost", OPTION_TAKE, "reconnect|stop",
-	  "what a worker does whose connection is lost (reconnect)", .take = take_on_lost },
-	{ "ledger-dir", OPTION_TEXT, "DIR", "a record of each transaction", AT(o.ledger_dir) },
-	{ "ledger-rows", OPTION_ON_OFF, NULL, "each also inserts itself into drtest_ledger",
+	  "what a worker does when it loses its connection (reconnect)", .take = take_on_lost },
+	{ "ledger-dir", OPTION_TEXT, "DIR", "write a record of each transaction to DIR",
+	  AT(o.ledger_dir) },
+	{ "ledger-rows", OPTION_ON_OFF, NULL,
+	  "each transaction also inserts its row into "
+	  "drtest_ledger",
 	  AT(o.ledger_rows) },
 	{ "set", OPTION_TAKE, "NAME=VALUE",
-	  "an option of the load itself; also as --name=value (--index-updates=2)",
-	  .take = take_set },
+	  "an option of the load; also as --name=value (--index-updates=2)", .take = take_set },
 	{ "shard", OPTION_TAKE, "I/N",
-	  "one of N processes that start at one instant and leave their results in --rendezvous",
+	  "run as process I of N processes that start together and write their results to "
+	  "--rendezvous",
 	  .take = take_shard },
 	{ "rendezvous", OPTION_TEXT, "STORE", "s3://…, file://…", AT(rendezvous) },
 	{ "follow", OPTION_ON_OFF, NULL,
 	  "wait at --rendezvous for a search (drtest capacity --shards=N --rendezvous=STORE), and do "
 	  "what it says: it tells the load's size, rates and end",
 	  AT(follow) },
-	{ "json", OPTION_ON_OFF, NULL, "the final report as JSON", AT(json) },
+	{ "json", OPTION_ON_OFF, NULL, "print the final report as JSON", AT(json) },
 	/* sysbench's, and an earlier name of db-ps-mode */
 	{ "db-driver", OPTION_TAKE, "mysql", NULL, .take = take_driver },
 	{ "protocol", OPTION_TAKE, "prepared|text", NULL, .take = take_protocol },
@@ -234,8 +244,8 @@ static const struct command_def command = {
 		"or the path of a load's Lua file (docs/LOADS.md). Options have sysbench's names: "
 		"--name=value or --name value.",
 	.options = options,
-	.more = "Exit code: 0 it ran, 1 a condition is broken (check), 2 wrong usage, 3 the server "
-		"or the load failed, 130 interrupted.",
+	.more = "Exit code: 0 done, 1 a condition is violated (check), 2 wrong usage, 3 the "
+		"server or the load failed, 130 interrupted.",
 };
 
 static int take(struct load_run *r, const char *name, const char *arg)
@@ -272,12 +282,13 @@ static int no_option(const char *name)
 	meant = nearest(name, names, n);
 	if (meant)
 		fprintf(stderr,
-			"drtest load: there is no option --%s: did you mean --%s? (drtest load --help)\n",
+			"drtest load: unknown option --%s: did you mean --%s? (drtest load "
+			"--help)\n",
 			name, meant);
 	else
 		fprintf(stderr,
-			"drtest load: there is no option --%s (drtest load --help; drtest load NAME "
-			"--help tells a load's own)\n",
+			"drtest load: unknown option --%s (see drtest load --help; drtest load "
+			"NAME --help lists the options of a load)\n",
 			name);
 	return 2;
 }
@@ -304,7 +315,8 @@ static int keep_own_options(struct load_run *r)
 			rc = no_option(name);
 		} else if (!load_sysbench_is_default(name, eq + 1)) {
 			fprintf(stderr,
-				"drtest load: --%s=%.60s: load %s has sysbench's default alone (%s)\n",
+				"drtest load: --%s=%.60s: load %s only supports sysbench's "
+				"default (%s)\n",
 				name, eq + 1, r->name,
 				*load_sysbench_default(name) ? load_sysbench_default(name)
 							     : "none");
@@ -346,8 +358,8 @@ static int read_config(struct load_run *r, const char *path)
 
 		n++;
 		if (end == line + sizeof(line) - 1) {
-			fprintf(stderr, "drtest load: %s:%u: a line of more than %zu bytes\n", path,
-				n, sizeof(line) - 2);
+			fprintf(stderr, "drtest load: %s:%u: the line has more than %zu bytes\n",
+				path, n, sizeof(line) - 2);
 			goto out;
 		}
 		for (char *p = line; *p; p++)
@@ -438,7 +450,9 @@ static int pass(struct load_run *r, int argc, char **argv, bool config)
 		n = strcspn(arg, "=");
 		if (arg[1] != '-' || n < 3 || n - 2 >= sizeof(name)) {
 			fprintf(stderr,
-				"drtest load: \"%.60s\" is no option (drtest load --help)\n", arg);
+				"drtest load: unexpected argument \"%.60s\" (see drtest load "
+				"--help)\n",
+				arg);
 			return 2;
 		}
 		for (size_t k = 2; k < n; k++)
@@ -451,7 +465,8 @@ static int pass(struct load_run *r, int argc, char **argv, bool config)
 		if (!value) {
 			if (option_find(options, name)) {
 				fprintf(stderr,
-					"drtest load: --%s wants a value (drtest load --help)\n",
+					"drtest load: --%s needs a value (see drtest load "
+					"--help)\n",
 					name);
 				return 2;
 			}
@@ -543,14 +558,16 @@ int load_options(struct load_run *r, int argc, char **argv)
 	if (rc)
 		return rc;
 	if (!r->shard != !r->rendezvous) {
-		fprintf(stderr, "drtest load: --shard and --rendezvous go together\n");
+		fprintf(stderr, "drtest load: --shard and --rendezvous must be used together\n");
 		return 2;
 	}
 	rc = check_follow(r);
 	if (rc)
 		return rc;
 	if (r->ep.tls == SQL_TLS_OFF && (r->ep.ssl_ca[0] || r->ep.ssl_cert[0])) {
-		fprintf(stderr, "drtest load: --mysql-ssl=off, and --mysql-ssl-%s is given\n",
+		fprintf(stderr,
+			"drtest load: --mysql-ssl=off cannot be combined with "
+			"--mysql-ssl-%s\n",
 			r->ep.ssl_ca[0] ? "ca" : "cert");
 		return 2;
 	}

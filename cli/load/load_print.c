@@ -103,11 +103,16 @@ void load_print_final(const struct load_run *r, const struct load_total *t)
 		printf("        %3uth percentile:                %12.2f\n", r->percentile,
 		       quantile_ms(h, r->percentile / 100.0));
 	printf("         sum:                            %12.2f\n\n", (double)h->sum_us / 1e3);
-	printf("Outcomes:\n    acknowledged %" PRIu64 ", failed %" PRIu64 " (of them %" PRIu64
-	       " drawn anew), unknown %" PRIu64 "; begun %" PRIu64 "\n\n",
+	printf("Outcomes:\n"
+	       "    acknowledged %" PRIu64 ", failed %" PRIu64 " (%" PRIu64 " of them retried), "
+	       "unknown %" PRIu64 "; started %" PRIu64 "\n"
+	       "\n",
 	       s->acked, s->failed, s->retried, s->unknown, s->started);
 	if (t->quiet.times)
-		printf("Stalls:\n    %u time%s nothing got through for 5 s or more: %.0f s in all, at the longest %.0f s\n\n",
+		printf("Stalls:\n"
+		       "    %u time%s no transaction succeeded for 5 s or more: %.0f s in total, "
+		       "%.0f s at most\n"
+		       "\n",
 		       t->quiet.times, t->quiet.times == 1 ? "" : "s",
 		       (double)t->quiet.total_ms / 1e3, (double)t->quiet.longest_ms / 1e3);
 	printf("Latency from the due time (ms):\n    %-10s %10s %10s %10s %10s %10s %10s\n", "",

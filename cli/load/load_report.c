@@ -9,10 +9,14 @@
 #include "workloads/shards/joined.h"
 
 static const char report_help[] =
-	"usage: drtest load report STORE [--ledger-dir=DIR] [--percentile=95] [--histogram] [--json]\n"
-	"Adds up what the shards of a run left in STORE: histograms add up exactly, ledgers join (in DIR).\n"
-	"A shard that was killed is named; it counts up to its last word, and what it sent later is unknown.\n"
-	"Exit code: 0 all shards left a result, 2 wrong usage, 3 the store, or a shard still runs, 4 a shard was killed.\n";
+	"usage: drtest load report STORE [--ledger-dir=DIR] [--percentile=95] [--histogram] "
+	"[--json]\n"
+	"Adds up the results of a run's shards in STORE: histograms exactly, ledgers joined (in "
+	"DIR).\n"
+	"A killed shard is reported; it counts up to its last update, and what it sent later is "
+	"unknown.\n"
+	"Exit code: 0 all shards wrote a result, 2 wrong usage, 3 the store failed or a shard is "
+	"still running, 4 a shard was killed.\n";
 
 static json_t *silent_json(const struct load_joined *sum)
 {
@@ -53,19 +57,18 @@ static void print_incomplete(const struct load_joined *sum, const char *ledger_d
 	for (size_t i = 0; i < sum->n_silent; i++) {
 		const struct load_silent *one = &sum->silent[i];
 
-		printf("Shard %u (workers %u to %u) was killed: it left no result. ", one->shard,
+		printf("Shard %u (workers %u to %u) was killed: it wrote no result. ", one->shard,
 		       (one->shard - 1) * sum->workers + 1, one->shard * sum->workers);
 		if (one->seconds >= 0)
-			printf("Until its last word, %.1f s after the start, %" PRIu64
-			       " transactions were acknowledged; the %" PRIu64
-			       " under way then, and all later ones, are unknown%s.\n",
+			printf("Until its last update, %.1f s after the start, %" PRIu64 " "
+			       "transactions were acknowledged; the %" PRIu64 " in progress then, "
+			       "and all later ones, are unknown%s.\n",
 			       one->seconds, one->total.st.acked, one->total.st.unknown,
 			       ledger_dir && sum->files ? ": its ledgers end open" : "");
 		else
-			printf("It never said a word: all its transactions are unknown%s.\n",
-			       ledger_dir && sum->files
-				       ? ": its ledgers are nothing but an open end"
-				       : "");
+			printf("It never wrote an update: all its transactions are unknown%s.\n",
+			       ledger_dir && sum->files ? ": its ledgers only have an open end"
+							: "");
 	}
 }
 

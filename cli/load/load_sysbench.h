@@ -1,5 +1,5 @@
-/* sysbench's options that say here what they say there by default, and nothing else: a guide's
- * command line goes on. */
+/* sysbench options that are accepted only with sysbench's default value, so that a command line
+ * from a guide works. */
 #ifndef CLI_LOAD_LOAD_SYSBENCH_H
 #define CLI_LOAD_LOAD_SYSBENCH_H
 

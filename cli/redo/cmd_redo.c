@@ -16,7 +16,7 @@
 #include "harness/os/fs.h"
 #include "harness/redo/reader.h"
 
-#define WANTED_TS "a TSO, or a time in UTC as '2025-11-20 12:00:05.5'"
+#define WANTED_TS "a TSO, or a time in UTC such as '2025-11-20 12:00:05.5'"
 
 int redo_usage(const char *what)
 {
@@ -86,59 +86,65 @@ static int take_metrics(void *into, const char *text, struct err *e)
 static const struct option_def options[] = {
 	{ "storage", OPTION_TEXT, "URI",
 	  "s3://bucket/prefix?endpoint=http://host:port&access-key=...&secret-access-key=... or "
-	  "file:///directory (or @FILE or env:NAME that holds it: argv is public, a file, /dev/stdin "
-	  "or a variable is not)",
+	  "file:///directory; to keep secrets off the command line, @FILE (also @/dev/stdin) or "
+	  "env:NAME with the URI",
 	  AT(storage) },
 	{ "sink-uri", OPTION_TEXT, "URI",
 	  "mysql://user:password@host:port/?ssl-ca=...&ssl-cert=...&ssl-key=...&time-zone=...&worker-count=... "
 	  "(or @FILE or env:NAME)",
 	  AT(sink) },
-	{ "sink-password-file", OPTION_TEXT, "FILE", "the password; or in $DRTEST_SINK_PASSWORD",
+	{ "sink-password-file", OPTION_TEXT, "FILE",
+	  "read the password from FILE; or set "
+	  "$DRTEST_SINK_PASSWORD",
 	  AT(password_file) },
 	{ "mode", OPTION_CHOICE, "merge|txn",
-	  "merge: the newest state of each key, fastest, while nobody reads the secondary (default); "
-	  "txn: whole transactions over all their tables, for a secondary that is read meanwhile; "
-	  "from a consistent start",
+	  "merge: write only the newest state of each key, fastest, for a secondary that nobody "
+	  "reads (default); txn: write complete transactions across all tables, for a secondary "
+	  "that is being read; needs a consistent start",
 	  AT(mode) },
-	{ "force", OPTION_FLAG, NULL, "txn: tables without a key too, in order", AT(force) },
+	{ "force", OPTION_FLAG, NULL, "txn: also replay tables without a key, in order",
+	  AT(force) },
 	{ "until", OPTION_TAKE, "TS", "stop at an earlier point", .take = take_until },
 	{ "dry-run", OPTION_FLAG, NULL,
-	  "read and judge the log, say what would be done, write nothing", AT(dry_run) },
+	  "read and check the log, print what would be done, write nothing", AT(dry_run) },
 	{ "allow-gap", OPTION_FLAG, NULL,
-	  "go on where a file is torn or the chain is broken, and say where", AT(allow_gap) },
+	  "continue if a file is torn or the chain is broken, and report where", AT(allow_gap) },
 	{ "yes", OPTION_FLAG, NULL,
 	  "replay even onto a server that does not look like the log's secondary", AT(yes) },
 	{ "fresh", OPTION_FLAG, NULL,
-	  "forget what an earlier replay of this log recorded in the secondary", AT(fresh) },
+	  "ignore what an earlier replay of this log recorded in the secondary", AT(fresh) },
 	{ "time-zone", OPTION_TEXT, "ZONE",
-	  "of the TIMESTAMP texts in the log: that of the server that wrote it (drtest's own logs: UTC)",
+	  "time zone of TIMESTAMP values in the log: that of the server that wrote it (drtest's "
+	  "own logs: UTC)",
 	  AT(time_zone) },
 	{ "fence-user", OPTION_TEXT, "USER",
-	  "kill every connection of this user first: the one that a dead TiCDC had (drtest's feed is "
-	  "known without it)",
+	  "first kill every connection of this user, the one that the dead TiCDC used (not "
+	  "needed for drtest's feed)",
 	  AT(fence_user) },
-	{ "tmp-dir", OPTION_TEXT, "DIR",
-	  "where what exceeds the memory budget goes ($TMPDIR, /tmp)", AT(tmp_dir) },
-	{ "memory", OPTION_SIZE, "SIZE", "the budget (256MiB)", AT(memory) },
+	{ "tmp-dir", OPTION_TEXT, "DIR", "for data that exceeds the memory limit ($TMPDIR, /tmp)",
+	  AT(tmp_dir) },
+	{ "memory", OPTION_SIZE, "SIZE", "memory limit (256MiB)", AT(memory) },
 	{ "workers", OPTION_UNSIGNED, "N", "connections to the secondary (8)", AT(workers),
 	  .min = 1, .max = 256 },
-	{ "downloads", OPTION_UNSIGNED, "N", "files read at the same time (4)", AT(downloads),
+	{ "downloads", OPTION_UNSIGNED, "N", "files to read at the same time (4)", AT(downloads),
 	  .min = 1, .max = 16 },
-	{ "table", OPTION_TEXT, "DB.TABLE", "cat: of this table alone", AT(table) },
-	{ "key", OPTION_TEXT, "[COLUMN=]VALUE", "cat: of this key alone", AT(key) },
-	{ "start-ts", OPTION_TAKE, "TS", "cat: not before it", .take = take_from },
-	{ "end-ts", OPTION_TAKE, "TS", "cat: not after it", .take = take_to },
-	{ "once", OPTION_FLAG, NULL, "watch: one line, then the exit code", AT(once) },
-	{ "warn-rpo", OPTION_TIME_MS, "TIME", "watch: warn above it", AT(warn_rpo_ms) },
-	{ "flush-interval", OPTION_TIME_MS, "TIME", "watch: the changefeed's (2s)", AT(flush_ms) },
-	{ "prometheus", OPTION_FLAG, NULL, "watch: in Prometheus' text format", AT(prometheus) },
+	{ "table", OPTION_TEXT, "DB.TABLE", "cat: only this table", AT(table) },
+	{ "key", OPTION_TEXT, "[COLUMN=]VALUE", "cat: only this key", AT(key) },
+	{ "start-ts", OPTION_TAKE, "TS", "cat: from this TSO on", .take = take_from },
+	{ "end-ts", OPTION_TAKE, "TS", "cat: up to this TSO", .take = take_to },
+	{ "once", OPTION_FLAG, NULL, "watch: print one line and exit", AT(once) },
+	{ "warn-rpo", OPTION_TIME_MS, "TIME", "watch: warn above this", AT(warn_rpo_ms) },
+	{ "flush-interval", OPTION_TIME_MS, "TIME", "watch: the changefeed's flush interval (2s)",
+	  AT(flush_ms) },
+	{ "prometheus", OPTION_FLAG, NULL, "watch: print in Prometheus' text format",
+	  AT(prometheus) },
 	{ "metrics", OPTION_TAKE, "ADDRESS",
-	  "watch: figures for Prometheus at http://ADDRESS/metrics, PORT or HOST:PORT, of this machine "
-	  "alone unless HOST says otherwise; beside the log's they show when each scenario was last "
-	  "rehearsed, by the history in --runs",
+	  "watch: serve figures for Prometheus at http://ADDRESS/metrics: PORT or HOST:PORT, on "
+	  "this machine only unless HOST says otherwise; includes when each scenario last ran, "
+	  "from the history in --runs",
 	  .take = take_metrics },
-	{ "runs", OPTION_TEXT, "DIR", "watch: the folder of runs (runs)", AT(runs) },
-	{ "json", OPTION_FLAG, NULL, "the result, or each line, for machines", AT(json) },
+	{ "runs", OPTION_TEXT, "DIR", "watch: the directory for runs (runs)", AT(runs) },
+	{ "json", OPTION_FLAG, NULL, "print JSON", AT(json) },
 	{ "log-level", OPTION_IGNORED, "LEVEL", NULL, .at = 0 },
 	{ "enable-profiling", OPTION_IGNORED, NULL, NULL, .at = 0 },
 	{ "memory-limit", OPTION_IGNORED, "SIZE", NULL, .at = 0 },
@@ -158,17 +164,19 @@ static const struct command_def command = {
 		"TS] [--end-ts TS]\n"
 		"drtest redo watch --storage URI [--once] [--json|--prometheus] [--warn-rpo 10s] "
 		"[--flush-interval 2s]",
-	.about = "The redo log of a changefeed, TiCDC's or drtest's. apply brings the secondary "
-		 "exactly to the log's resolvedTs; check judges the log without a database; cat "
-		 "prints rows and DDLs as JSON lines; watch prints each second what a disaster now "
-		 "would lose, and warns where that is more than the changefeed's flush interval "
-		 "explains (a young or stuck changefeed, which TiCDC calls normal).",
+	.about = "Works on the redo log of a changefeed, written by TiCDC or drtest. meta prints "
+		 "its checkpointTs and resolvedTs; apply replays it, so that the secondary is "
+		 "exactly at resolvedTs; check checks it without a database; cat prints rows and "
+		 "DDLs as JSON lines; watch prints every second what a disaster right now would "
+		 "lose, and warns if that is more than the changefeed's flush interval explains "
+		 "(a new or stuck changefeed, for which TiCDC reports normal).",
 	.options = options,
-	.more = "TS is a TSO, or a time in UTC as '2025-11-20 12:00:05.5'. --log-level, "
-		"--enable-profiling and --memory-limit of cdc redo apply are accepted and change "
-		"nothing.\n"
-		"Exit code: 0 done, 1 check: the log is broken, watch: more than --warn-rpo would be "
-		"lost, 2 wrong usage, 3 the log, the store or the secondary refused, 130 interrupted",
+	.more = "TS is a TSO, or a time in UTC such as '2025-11-20 12:00:05.5'. The options "
+		"--log-level, --enable-profiling and --memory-limit of cdc redo apply are "
+		"accepted and ignored.\n"
+		"Exit code: 0 done, 1 check: the log is broken, watch: more than --warn-rpo "
+		"would be lost, 2 wrong usage, 3 error with the log, the store or the secondary, "
+		"130 interrupted",
 };
 
 static int parse(int argc, char **argv, struct redo_options *o)

@@ -166,14 +166,13 @@ static void print_text(const struct redo_options *o, const struct replay_stats *
 		printf("changes from %s to %s\n", from, to);
 	}
 	if (st->already)
-		printf("%" PRIu64
-		       " transactions were there already: an earlier replay recorded them (--fresh "
-		       "forgets that)\n",
+		printf("%" PRIu64 " transactions were already applied, as an earlier replay "
+		       "recorded (--fresh ignores that)\n",
 		       st->already);
 	printf("%s %" PRIu64 ": %" PRIu64 " rows of %" PRIu64 " transactions, %" PRIu64
 	       " keys, %" PRIu64 " DDLs in %.2f s"
 	       " (fence %.2f, read %.2f, write %.2f)\n",
-	       o->dry_run ? "would bring the secondary to" : "the secondary stands at", st->point,
+	       o->dry_run ? "would bring the secondary to" : "the secondary is at", st->point,
 	       st->rows, st->transactions, st->keys, st->ddls, (double)st->total_us / 1e6,
 	       (double)st->fence_us / 1e6, (double)st->read_us / 1e6, (double)st->write_us / 1e6);
 	for (size_t i = 0; i < json_array_size(r->warnings); i++)
@@ -226,7 +225,7 @@ static int take_params(const char *text, struct replay_opts *ro, struct strbuf *
 
 		if (*v < '0' || *v > '9' || *end || n < 1 || n > 256) {
 			err_set(e, ERR_USAGE, 0,
-				"sink URI: worker-count is a number from 1 to 256");
+				"sink URI: worker-count must be a number from 1 to 256");
 			goto out;
 		}
 		ro->workers = (unsigned)n;
@@ -254,7 +253,7 @@ static int take_sink(const struct redo_options *o, struct replay_opts *ro, struc
 		strbuf_addstr(&password, env);
 	}
 	if (password.len >= sizeof(ro->sink.password)) {
-		err_set(e, ERR_USAGE, 0, "the sink's password is longer than %zu bytes",
+		err_set(e, ERR_USAGE, 0, "the sink's password has more than %zu bytes",
 			sizeof(ro->sink.password) - 1);
 		goto out;
 	}
@@ -305,7 +304,7 @@ int redo_apply(struct store *s, const struct redo_options *o)
 		rc = redo_usage("--sink-uri is missing");
 	else if (o->force && o->mode != REPLAY_TXN)
 		rc = redo_usage(
-			"--force replays tables without a key in order: it goes with --mode txn");
+			"--force replays tables without a key in order, which needs --mode txn");
 	else if (o->sink && take_sink(o, &ro, &zone, &e) < 0)
 		rc = redo_failed(&e);
 	else {

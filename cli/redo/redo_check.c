@@ -88,7 +88,8 @@ int redo_check_log(struct store *s, const struct redo_options *o)
 			printf("sound%s\n",
 			       r.with_sidecar == r.files
 				       ? ""
-				       : ": as far as a log without sidecars shows (docs/REDO-FORMAT.md says how far)");
+				       : ", as far as a log without sidecars can show (see "
+					 "docs/REDO-FORMAT.md)");
 		rc = r.broken ? 1 : 0;
 	}
 	json_decref(found.list);

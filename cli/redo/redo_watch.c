@@ -47,25 +47,27 @@ static void watch_json(const struct watch *s, const struct redo_outlook *w)
 
 static void figures_of(const struct watch *s, const struct redo_outlook *w, struct exposition *x)
 {
-	exposition_one(
-		x, "redo_loss_seconds",
-		"What would be lost if the primary died now: this clock minus the log's resolvedTs.",
-		(double)w->loss_ms / 1e3);
+	exposition_one(x, "redo_loss_seconds",
+		       "What would be lost if the primary died now: this machine's clock minus the "
+		       "log's resolvedTs.",
+		       (double)w->loss_ms / 1e3);
 	exposition_one(x, "redo_promised_seconds",
-		       "What the changefeed's flush interval explains of it.",
+		       "The part that the changefeed's flush interval explains.",
 		       (double)s->promised_ms / 1e3);
 	/* as TiDB writes a TSO; a figure holds 53 bits of its 64 */
 	exposition_one(x, "redo_point_tso", "The TSO that a replay would reach.",
 		       (double)w->meta.resolved_ts);
-	exposition_one(x, "redo_checkpoint_tso", "What the secondary surely has.",
+	exposition_one(x, "redo_checkpoint_tso",
+		       "The TSO up to which the secondary has "
+		       "everything.",
 		       (double)w->meta.checkpoint_ts);
 	exposition_one(x, "redo_pending_files", "Log files that a replay would read.",
 		       (double)w->files);
 	exposition_one(x, "redo_pending_bytes", "Bytes that a replay would read, as stored.",
 		       (double)w->bytes);
-	exposition_one(x, "redo_holes", "DDLs behind which rows may be in no file.",
+	exposition_one(x, "redo_holes", "DDLs after which rows may be missing from the log.",
 		       (double)w->holes);
-	exposition_one(x, "redo_replay_seconds", "How long that would take, at 100 MB/s.",
+	exposition_one(x, "redo_replay_seconds", "How long that would take at 100 MB/s.",
 		       (double)w->replay_ms / 1e3);
 }
 
@@ -87,22 +89,25 @@ static void watch_text(const struct watch *s, const struct redo_outlook *w)
 	char when[TSO_TEXT_MAX];
 
 	tso_time_text(w->meta.resolved_ts, when);
-	printf("if the primary died now: a replay reaches %" PRIu64
-	       " (%s), %.1f s are lost, it takes about %.1f s (%" PRIu64 " files, %.1f MB)\n",
+	printf("if the primary died now: a replay reaches %" PRIu64 " (%s), loses %.1f s, and "
+	       "takes about %.1f s (%" PRIu64 " files, %.1f MB)\n",
 	       w->meta.resolved_ts, when, (double)w->loss_ms / 1e3, (double)w->replay_ms / 1e3,
 	       w->files, (double)w->bytes / 1e6);
 	if (!lag_beyond_flush(s, w))
 		return;
-	printf("WARNING: the flush interval explains %.1f s of that: ",
+	printf("WARNING: the flush interval explains only %.1f s of that: ",
 	       (double)s->promised_ms / 1e3);
 	if (w->unmoved)
-		puts("the log holds no row yet and its point is where the changefeed began; a young changefeed may stand so for 15 s and longer, "
-		     "an old one has lost its store or its primary (TiCDC says normal all the while)");
+		puts("the log has no row yet, and its resolvedTs is where the changefeed "
+		     "started; a new changefeed can stay there for 15 s and longer, an older one "
+		     "has lost its store or its primary (TiCDC reports normal in both cases)");
 	else if (still * 1e3 > (double)s->promised_ms)
-		printf("its point has not moved for %.0f s: the changefeed, or its store, stands still (TiCDC may say normal all the while)\n",
+		printf("its resolvedTs has not moved for %.0f s: the changefeed or its store is "
+		       "stuck (TiCDC may still report normal)\n",
 		       still);
 	else
-		puts("the changefeed is young, catches up, or stands still (look again: does the point move?)");
+		puts("the changefeed is new, is catching up, or is stuck (check again whether "
+		     "resolvedTs moves)");
 }
 
 /* ---- for Prometheus: what the last look saw */
@@ -162,7 +167,7 @@ static void add_rehearsals(struct seen *s, struct exposition *x)
 	if (s->runs_n)
 		exposition_family(
 			x, "rehearsal_timestamp_seconds", EXPOSITION_GAUGE,
-			"When a scenario last ended with this verdict: the begin of that run.");
+			"When a scenario last ended with this verdict: the start of that run.");
 	for (size_t i = 0; i < s->runs_n; i++) { /* oldest first */
 		const struct run_row *r = &s->runs[i];
 		const char *const labels[] = { "scenario", r->scenario, "ground", r->ground,
@@ -181,7 +186,7 @@ static void add_figures(void *arg, bool open_metrics, struct strbuf *out)
 	exposition_begin(&x, out, open_metrics);
 	pthread_mutex_lock(&s->lock);
 	exposition_family(&x, "redo_up", EXPOSITION_GAUGE,
-			  "1: the redo log could be read at the last look; 0: it could not.");
+			  "1 if the last attempt to read the redo log succeeded, otherwise 0.");
 	if (s->looked)
 		exposition_sample(&x, NULL, NULL, s->up);
 	if (s->up)
@@ -198,7 +203,7 @@ static void print_outlook(const struct redo_options *o, const struct watch *seen
 	if (o->json || o->prometheus)
 		return;
 	if (w->holes)
-		printf("WARNING: %s%s\n", w->hole, w->holes > 1 ? " (and behind later ones)" : "");
+		printf("WARNING: %s%s\n", w->hole, w->holes > 1 ? " (and after later DDLs)" : "");
 	if (o->warn_rpo_ms && w->loss_ms > o->warn_rpo_ms)
 		printf("WARNING: that is more than %.1f s\n", (double)o->warn_rpo_ms / 1e3);
 }

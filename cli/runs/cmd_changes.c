@@ -143,7 +143,8 @@ static void is_mixed(const char *name, const struct side *s)
 {
 	for (size_t i = 1; i < s->n; i++)
 		if (strcmp(s->runs[i].options, s->runs[0].options) != 0) {
-			printf("note: %s's runs have different options (--same-options takes only those like the newest run's)\n",
+			printf("note: the runs of %s have different options (--same-options "
+			       "selects those with the newest run's options)\n",
 			       name);
 			return;
 		}
@@ -186,23 +187,22 @@ struct request {
 };
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def defs[] = {
-	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(dir) },
-	{ "all", OPTION_FLAG, NULL, "figures too that did not change", AT(all) },
+	{ "out", OPTION_TEXT, "DIR", "the directory for runs (runs)", AT(dir) },
+	{ "all", OPTION_FLAG, NULL, "also show figures that did not change", AT(all) },
 	{ "scenario", OPTION_TEXT, "NAME",
-	  "last: and version: take runs of that scenario (the newest run's)", AT(scenario) },
-	{ "same-options", OPTION_FLAG, NULL, "and only those with the newest run's options",
+	  "the scenario that last: and version: select runs of (the newest run's)", AT(scenario) },
+	{ "same-options", OPTION_FLAG, NULL, "select only runs with the newest run's options",
 	  AT(same) },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "changes",
 	.usage = "drtest changes [--out DIR] [--all] [--scenario NAME] [--same-options] A B",
-	.about =
-		"What changed from A to B. Each is a run's folder, several with commas between them, "
-		"last:N (the newest N of DIR/history.db; with last:N on both sides, A is the N "
-		"before B's), or version:PREFIX (all runs of these versions of drtest). Where a side "
-		"has several runs: medians, their spread, and how probable such a difference is by "
-		"chance (rank test; from 3 runs a side).",
+	.about = "Shows what changed from A to B. Each is a run directory, several separated by "
+		 "commas, last:N (the newest N in DIR/history.db; with last:N on both sides, A is "
+		 "the N before B's), or version:PREFIX (all runs of these versions of drtest). "
+		 "For several runs per side, prints medians, their spread, and the probability "
+		 "that the difference is due to chance (rank test, with at least 3 runs per side).",
 	.options = defs,
 	.more = "Exit code: 0, 2 wrong usage, 3 the history can't be read.",
 	.operands_max = 2,
@@ -222,7 +222,8 @@ int cmd_changes(int argc, char **argv)
 		return rc == 1 ? 0 : 2;
 	if (optind != argc - 2)
 		return options_wrong(&command,
-				     "two sides are wanted, as runs/A runs/B or last:5 last:5");
+				     "two sides are required, such as runs/A runs/B or last:5 "
+				     "last:5");
 	of.scenario = q.scenario;
 	/* runs of one scenario are beside each other: the newest one's, unless told */
 	of.last = 1;

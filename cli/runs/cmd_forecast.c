@@ -16,22 +16,25 @@ struct request {
 };
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def options[] = {
-	{ "scenario", OPTION_TEXT, "NAME", "of which scenario (that of the newest run)",
-	  AT(scenario) },
-	{ "last", OPTION_WHOLE, "N", "from the newest N runs that passed (20)", AT(last),
+	{ "scenario", OPTION_TEXT, "NAME", "the scenario (that of the newest run)", AT(scenario) },
+	{ "last", OPTION_WHOLE, "N", "use the newest N runs that passed (20)", AT(last),
 	  .min = FORECAST_RUNS_MIN },
-	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(dir) },
-	{ "rows-per-s", OPTION_REAL, "N", "rows that your load writes a second (the runs')",
+	{ "out", OPTION_TEXT, "DIR", "the directory for runs (runs)", AT(dir) },
+	{ "rows-per-s", OPTION_REAL, "N",
+	  "rows per second that your load writes (default: as in "
+	  "the runs)",
 	  AT(rows_per_s) },
-	{ "row-bytes", OPTION_REAL, "N", "bytes of one in the redo log", AT(row_bytes) },
+	{ "row-bytes", OPTION_REAL, "N", "bytes per row in the redo log", AT(row_bytes) },
 	{ "flush-interval", OPTION_TIME_MS, "2s", "the redo log's flush interval (2s)",
 	  AT(flush_ms) },
-	{ "store-mb-per-s", OPTION_REAL, "N", "bandwidth to the store, in MB a second",
+	{ "store-mb-per-s", OPTION_REAL, "N", "bandwidth to the store, in MB per second",
 	  AT(store_mb_per_s) },
-	{ "store-latency", OPTION_TIME_MS, "50ms", "of an upload, beyond that of the runs' store",
+	{ "store-latency", OPTION_TIME_MS, "50ms",
+	  "additional latency of an upload, compared "
+	  "with the runs' store",
 	  AT(store_latency_ms) },
 	{ "target-rows-per-s", OPTION_REAL, "N",
-	  "rows that your secondary takes a second in a replay (what the runs show)",
+	  "rows per second that your secondary accepts in a replay (default: as in the runs)",
 	  AT(target_rows_per_s) },
 	{ "json", OPTION_FLAG, NULL, "as JSON", AT(json) },
 	{ "flush", OPTION_RENAMED, .at = 0, .now = "flush-interval" },
@@ -42,9 +45,9 @@ static const struct command_def command = {
 	.usage =
 		"drtest forecast [--scenario NAME] [--last N] [--out DIR] [--rows-per-s N] [--row-bytes N] [--flush-interval 2s]\n"
 		"                [--store-mb-per-s N] [--store-latency 50ms] [--target-rows-per-s N] [--json]",
-	.about =
-		"Tells what RPO and RTO to expect, with a spread (5 % to 95 %) and the term that dominates: from the runs of DIR/history.db"
-		" and from your own figures where you give them; and how well it would have told those runs.",
+	.about = "Predicts RPO and RTO, with a range (5 % to 95 %) and the dominant term, from "
+		 "the runs in DIR/history.db and from your own figures. Also shows how accurate "
+		 "the forecast is for those runs.",
 	.options = options,
 	.more = "Exit code: 0, 2 wrong usage or too few runs, 3 the history can't be read.",
 };

@@ -31,28 +31,29 @@ static int take_rule(void *into, const char *text, struct err *e)
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def options[] = {
 	{ "rule", OPTION_TAKE, "RULE",
-	  "FIGURE [STATISTIC] <=|<|>=|> LIMIT, as 'rpo_ms p95 <= 1.2x', 'rto_ms <= 2s', 'load_tps "
-	  "min >= -10%'. STATISTIC: median (the default), mean, min, max, p95. LIMIT: a factor or a "
-	  "percentage of the baseline's same statistic, or a number with a unit. `drtest history "
-	  "--json` shows every figure.",
+	  "FIGURE [STATISTIC] <=|<|>=|> LIMIT, such as 'rpo_ms p95 <= 1.2x', 'rto_ms <= 2s', "
+	  "'load_tps min >= -10%'. STATISTIC: median (the default), mean, min, max, p95. LIMIT: "
+	  "a factor or a percentage of the same statistic of the baseline, or a number with a "
+	  "unit. `drtest history --json` lists every figure.",
 	  .take = take_rule },
 	{ "baseline", OPTION_TEXT, "SIDE",
-	  "what to hold them against: last:20, the 20 runs before them that passed, with the same options",
+	  "the runs to compare with: last:20, the 20 passing runs before them with the same "
+	  "options",
 	  AT(baseline) },
-	{ "last", OPTION_WHOLE, "N", "how many runs to judge, the newest ones (1)", AT(last),
-	  .min = 1, .max = 1000 },
-	{ "scenario", OPTION_TEXT, "NAME", "of which scenario (that of the newest run)",
-	  AT(scenario) },
-	{ "min", OPTION_WHOLE, "N", "runs that a baseline needs (5)", AT(min), .min = 1,
+	{ "last", OPTION_WHOLE, "N", "judge the newest N runs (1)", AT(last), .min = 1,
+	  .max = 1000 },
+	{ "scenario", OPTION_TEXT, "NAME", "the scenario (that of the newest run)", AT(scenario) },
+	{ "min", OPTION_WHOLE, "N", "minimum number of runs in the baseline (5)", AT(min), .min = 1,
 	  .max = 1000 },
 	{ "strict", OPTION_FLAG, NULL,
-	  "the limit alone decides; without it a value over the limit but within the baseline's noise holds",
+	  "only the limit decides; without --strict, a value beyond the limit but within the "
+	  "baseline's noise passes",
 	  AT(strict) },
-	{ "any-options", OPTION_FLAG, NULL, "runs with other options belong to the baseline too",
+	{ "any-options", OPTION_FLAG, NULL, "include runs with other options in the baseline",
 	  AT(any_options) },
-	{ "allow-unknown", OPTION_FLAG, NULL, "too little history is no failure",
+	{ "allow-unknown", OPTION_FLAG, NULL, "do not fail if there is too little history",
 	  AT(allow_unknown) },
-	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(dir) },
+	{ "out", OPTION_TEXT, "DIR", "the directory for runs (runs)", AT(dir) },
 	{ 0 },
 };
 static const struct command_def command = {
@@ -60,12 +61,11 @@ static const struct command_def command = {
 	.usage =
 		"drtest gate --rule RULE... [--baseline last:N|version:PREFIX|RUN,RUN...] [--last N] "
 		"[--scenario NAME] [...]",
-	.about =
-		"Fails when a figure of the newest runs is worse than a rule allows, or when one of "
-		"them did not pass.",
+	.about = "Fails if a figure of the newest runs is worse than a rule allows, or if one of "
+		 "them did not pass.",
 	.options = options,
-	.more = "Exit code: 0 every rule holds, 1 one is broken or a run did not pass, 2 wrong "
-		"usage, 3 the history can't be read, 4 too little history.",
+	.more = "Exit code: 0 every rule passes, 1 a rule is broken or a run did not pass, 2 "
+		"wrong usage, 3 the history can't be read, 4 too little history.",
 };
 
 /* 1: go on; else the exit code, -1 - code */
@@ -78,7 +78,8 @@ static int parse(int argc, char **argv, struct request *q)
 	if (!q->rules_n)
 		return -1 -
 		       options_wrong(&command,
-				     "at least one rule is wanted, as --rule 'rpo_ms p95 <= 1.2x'");
+				     "at least one rule is required, such as --rule 'rpo_ms p95 "
+				     "<= 1.2x'");
 	return 1;
 }
 

@@ -117,11 +117,13 @@ static const struct option_def options[] = {
 	{ "seed", OPTION_TEXT, "N", "only with this seed", AT(f.seed) },
 	{ "version", OPTION_TEXT, "PREFIX", "only of these versions of drtest", AT(f.drtest) },
 	{ "last", OPTION_WHOLE, "N", "the newest N (20; 0: all)", AT(last) },
-	{ "json", OPTION_FLAG, NULL, "every figure of each run, one JSON object a line", AT(json) },
+	{ "json", OPTION_FLAG, NULL, "print every figure of each run, one JSON object per line",
+	  AT(json) },
 	{ "rebuild", OPTION_FLAG, NULL,
-	  "makes the history again from the run folders; a damaged one is kept as history.db.damaged",
+	  "create the history again from the run directories; a damaged one is kept as "
+	  "history.db.damaged",
 	  AT(again) },
-	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(dir) },
+	{ "out", OPTION_TEXT, "DIR", "the directory for runs (runs)", AT(dir) },
 	{ 0 },
 };
 static const struct command_def command = {
@@ -130,8 +132,8 @@ static const struct command_def command = {
 		"drtest history [--out DIR] [--scenario NAME] [--verdict WORD] [--seed N] [--version "
 		"PREFIX] [--last N] [--json]\n"
 		"drtest history --rebuild [--out DIR]",
-	.about = "The runs of DIR/history.db (runs), newest last: when, verdict, RPO, RTO, and the "
-		 "options in which the runs listed differ.",
+	.about = "Lists the runs in DIR/history.db (runs), newest last: time, verdict, RPO, RTO, "
+		 "and the options in which they differ.",
 	.options = options,
 	.more = "Exit code: 0, 2 wrong usage, 3 the history can't be read.",
 };
@@ -153,7 +155,8 @@ int cmd_history(int argc, char **argv)
 		return rebuild(q.dir);
 	if (f.verdict && !run_history_is_verdict(f.verdict)) {
 		fprintf(stderr,
-			"drtest history: --verdict: '%.80s' is none of " RUN_HISTORY_VERDICTS "\n",
+			"drtest history: --verdict: '%.80s' is not one of " RUN_HISTORY_VERDICTS
+			"\n",
 			f.verdict);
 		return 2;
 	}

@@ -38,7 +38,7 @@ static int open_page(const char *run, struct err *e)
 	char *page = xstrfmt("%s/report.html", run), *argv[] = { NULL, page, NULL };
 	int rc = print_page_run(
 		programs, argv,
-		"--open: neither xdg-open nor open is on PATH: open report.html in a browser", e);
+		"--open: neither xdg-open nor open is on PATH; open report.html in a browser", e);
 
 	free(page);
 	return rc;
@@ -61,33 +61,33 @@ struct request {
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def options[] = {
 	{ "prometheus", OPTION_TEXT, "FILE",
-	  "writes the final figures too, in the text format that a node exporter collects (one RUN)",
+	  "also write the final figures to FILE, for the textfile collector of a node exporter "
+	  "(one RUN)",
 	  AT(prometheus) },
 	{ "markdown", OPTION_TEXT, "FILE",
-	  "writes the verdict, RPO, RTO and what did not pass as Markdown (one RUN)",
+	  "write the verdict, RPO, RTO and the checks that did not pass as Markdown (one RUN)",
 	  AT(markdown) },
 	{ "badge", OPTION_TEXT, "FILE",
-	  "writes an SVG for a page: the verdict, RPO and RTO (one RUN)", AT(badge) },
-	{ "pdf", OPTION_TEXT, "FILE", "report.html on A4, by Chromium (one RUN)", AT(pdf) },
-	{ "open", OPTION_FLAG, NULL, "opens report.html in the browser (one RUN)", AT(open_it) },
+	  "write an SVG badge with the verdict, RPO and RTO (one RUN)", AT(badge) },
+	{ "pdf", OPTION_TEXT, "FILE", "print report.html on A4 with Chromium (one RUN)", AT(pdf) },
+	{ "open", OPTION_FLAG, NULL, "open report.html in the browser (one RUN)", AT(open_it) },
 	NOTIFY_OPTIONS(notify),
-	{ "schema", OPTION_FLAG, NULL, "prints the JSON Schema of result.json", AT(schema) },
-	{ "json", OPTION_FLAG, NULL, "prints result.json instead of the summary", AT(json) },
+	{ "schema", OPTION_FLAG, NULL, "print the JSON Schema of result.json", AT(schema) },
+	{ "json", OPTION_FLAG, NULL, "print result.json instead of the summary", AT(json) },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "report",
 	.usage =
 		"drtest report [--json] [--prometheus FILE] [--markdown FILE] [--badge FILE] [--pdf FILE] [--webhook URL] [--open] RUN…\ndrtest report --schema",
-	.about =
-		"Makes the reports of runs again, each from its journal alone (no cluster is "
-		"needed), and prints the summary: RUN/report.html for people (one file, opens "
-		"without network), RUN/result.json for programs, RUN/junit.xml for CI (a case a "
-		"check). RUN is a run's folder (runs/<UTC time>-<scenario>-<seed>). A run that was "
-		"cut off gives a report as far as its journal goes.",
+	.about = "Writes the reports of runs again, each from its journal (without a cluster), "
+		 "and prints the summary: RUN/report.html for people (one file that needs no "
+		 "network), RUN/result.json for programs, RUN/junit.xml for CI (a test case per "
+		 "check). RUN is a run directory (runs/<UTC time>-<scenario>-<seed>). The report "
+		 "of an interrupted run ends where its journal ends.",
 	.options = options,
-	.more = "Exit code: 0 the reports were made (whatever the verdict), 2 no such run, 3 the "
-		"folder can't be read or written.",
+	.more = "Exit code: 0 the reports were written (whatever the verdict), 2 no such run, 3 "
+		"the directory cannot be read or written.",
 	.operands_max = INT_MAX,
 };
 
@@ -103,8 +103,8 @@ int cmd_report(int argc, char **argv)
 		return 0;
 	}
 	if (optind == argc) {
-		fprintf(stderr,
-			"drtest report: which run? (its folder, as runs/20261017T120000Z-failover-42)\n");
+		fprintf(stderr, "drtest report: missing run directory, for example "
+				"runs/20261017T120000Z-failover-42\n");
 		return 2;
 	}
 	if ((q.prometheus || q.pdf || q.markdown || q.badge || q.open_it) && optind + 1 < argc) {

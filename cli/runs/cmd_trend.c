@@ -51,20 +51,19 @@ struct request {
 };
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def options[] = {
-	{ "scenario", OPTION_TEXT, "NAME", "of which scenario (that of the newest run)",
-	  AT(scenario) },
+	{ "scenario", OPTION_TEXT, "NAME", "the scenario (that of the newest run)", AT(scenario) },
 	{ "last", OPTION_WHOLE, "N", "the newest N runs (365)", AT(last), .min = 1 },
-	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(dir) },
+	{ "out", OPTION_TEXT, "DIR", "the directory for runs (runs)", AT(dir) },
 	{ "output", OPTION_TEXT, "FILE",
-	  "the page (DIR/trend.html; its links lead to the runs beside it)", AT(to) },
+	  "the page to write (DIR/trend.html; its links point to the runs next to it)", AT(to) },
 	{ "to", OPTION_RENAMED, .at = 0, .now = "output" },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "trend",
 	.usage = "drtest trend [--scenario NAME] [--last N] [--out DIR] [--output FILE]",
-	.about =
-		"Draws each figure over the runs of DIR/history.db: one HTML page that opens without network.",
+	.about = "Draws each figure over the runs in DIR/history.db, on one HTML page that needs "
+		 "no network.",
 	.options = options,
 	.more = "Exit code: 0, 2 wrong usage or no run, 3 the history can't be read or the page not written.",
 };

@@ -79,11 +79,11 @@ int print_page(const char *page, const char *to, struct err *e)
 	if (!real)
 		err_sys(e, "PDF: %s", page);
 	else if (!dir)
-		err_sys(e, "PDF: make a folder in /tmp");
+		err_sys(e, "PDF: create a directory in /tmp");
 	else if (
 		print_page_run(
 			programs, argv,
-			"PDF: no Chromium is on PATH (apt-get install chromium); or print the page from a browser",
+			"PDF: Chromium is not on PATH (apt-get install chromium); or print the page from a browser",
 			e) == 0)
 		rc = take_pdf(made, to, e);
 	if (dir)

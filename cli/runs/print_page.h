@@ -1,4 +1,4 @@
-/* Pages by the programs of this machine: a PDF by Chromium. */
+/* Prints pages with this machine's programs: PDF with Chromium. */
 #ifndef CLI_RUNS_PRINT_PAGE_H
 #define CLI_RUNS_PRINT_PAGE_H
 

@@ -1,4 +1,4 @@
-/* A side of a comparison as it is written on the command line. */
+/* One side of a comparison of runs, as given on the command line. */
 #ifndef CLI_RUNS_RUN_HISTORY_SIDE_H
 #define CLI_RUNS_RUN_HISTORY_SIDE_H
 

@@ -33,7 +33,7 @@ static int take_set(void *into, const char *text, struct err *e)
 	if (!strchr(text, '=') || *text == '=')
 		return option_wants(e, text, "name=value");
 	if (q->n_set == sizeof(q->set) / sizeof(q->set[0]))
-		return err_set(e, ERR_USAGE, 0, "too many of them");
+		return err_set(e, ERR_USAGE, 0, "used too often");
 	q->set[q->n_set++] = text;
 	return 0;
 }
@@ -41,47 +41,54 @@ static int take_set(void *into, const char *text, struct err *e)
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def options[] = {
 	{ "clusters", OPTION_TEXT, "FILE",
-	  "the clusters: the primary's `commands.kill` is the disaster, and only what the file allows is done "
-	  "(docs/CLUSTERS.md)",
+	  "the clusters; the primary's `commands.kill` causes the disaster, and drtest does only "
+	  "what the file allows (docs/CLUSTERS.md)",
 	  AT(clusters) },
 	{ "on", OPTION_TEXT, "GROUND",
-	  "attach where there is a clusters file; local or playground: a pair to practise on",
+	  "attach (default with a clusters file); local or playground: a pair to practice with",
 	  AT(on) },
-	{ "window", OPTION_TEXT, "TIME", "the instant is drawn within it (10m)", AT(window) },
+	{ "window", OPTION_TEXT, "TIME",
+	  "the disaster comes at a random moment in this time "
+	  "(10m)",
+	  AT(window) },
 	{ "kind", OPTION_CHOICE, "kill|nothing|drawn",
-	  "the primary and its TiCDC die; a false alarm; one of both, which nobody is told before the end (kill)",
+	  "kill: the primary and its TiCDC die; nothing: a false alarm; drawn: one of the two, "
+	  "revealed at the end (kill)",
 	  AT(kind) },
-	{ "seed", OPTION_WHOLE, "N", "draws instant and kind; without it, random", AT(seed),
+	{ "seed", OPTION_WHOLE, "N", "seed for moment and kind; without it, random", AT(seed),
 	  .max = 9999999999999999999u },
-	{ "limit", OPTION_TEXT, "TIME", "service has to be back within it (2h)", AT(limit) },
+	{ "limit", OPTION_TEXT, "TIME", "the service must be back within this time (2h)",
+	  AT(limit) },
 	{ "redundancy", OPTION_TEXT, "TIME",
-	  "how long \"redundant\" or \"done\" is waited for afterwards (4h)", AT(redundancy) },
-	{ "max-rpo", OPTION_TEXT, "TIME", "a target, as for `drtest run`", AT(max_rpo) },
-	{ "max-rto", OPTION_TEXT, "TIME", "a target, as for `drtest run`", AT(max_rto) },
-	{ "set", OPTION_TAKE, "name=value", "an option of scenarios/gameday.lua: its load",
+	  "how long to wait for \"redundant\" or \"done\" afterwards (4h)", AT(redundancy) },
+	{ "max-rpo", OPTION_TEXT, "TIME", "a target; see drtest run --help", AT(max_rpo) },
+	{ "max-rto", OPTION_TEXT, "TIME", "a target; see drtest run --help", AT(max_rto) },
+	{ "set", OPTION_TAKE, "name=value", "an option of scenarios/gameday.lua, for its load",
 	  .take = take_set },
-	{ "out", OPTION_TEXT, "DIR", "the folder of runs (runs)", AT(out) },
-	{ "live", OPTION_TEXT, "ADDRESS", "as of `drtest run`, for the one who leads the day",
+	{ "out", OPTION_TEXT, "DIR", "the directory for runs (runs)", AT(out) },
+	{ "live", OPTION_TEXT, "ADDRESS",
+	  "see drtest run --help; for the person who leads the "
+	  "day",
 	  AT(live) },
-	{ "metrics", OPTION_TEXT, "ADDRESS", "as for `drtest run`", AT(metrics) },
-	{ "webhook", OPTION_TEXT, "URL", "as for `drtest run`", AT(webhook) },
-	{ "webhook-secret", OPTION_TEXT, "@FILE", "as for `drtest run`", AT(webhook_secret) },
-	{ "store", OPTION_TEXT, "s3|file", "as for `drtest run`", AT(store) },
-	{ "plan", OPTION_FLAG, NULL, "prints what would be done, and does nothing", AT(plan) },
+	{ "metrics", OPTION_TEXT, "ADDRESS", "see drtest run --help", AT(metrics) },
+	{ "webhook", OPTION_TEXT, "URL", "see drtest run --help", AT(webhook) },
+	{ "webhook-secret", OPTION_TEXT, "@FILE", "see drtest run --help", AT(webhook_secret) },
+	{ "store", OPTION_TEXT, "s3|file", "see drtest run --help", AT(store) },
+	{ "plan", OPTION_FLAG, NULL, "print what would be done, and do nothing", AT(plan) },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "gameday",
 	.usage = "drtest gameday --clusters FILE [--window TIME] [--kind kill|nothing|drawn] [...]",
-	.about =
-		"The team rehearses: the primary dies at an instant that nobody knows, people recover by "
-		"their own means, drtest watches and judges what they made of it. Whatever is typed "
-		"meanwhile is kept with its time. The first line after the disaster is the first action; "
-		"a line that begins with \"decided\" is the decision, \"service\" says that the secondary "
-		"serves (\"service TSO\": and what was reached, where it is not the redo log's end), "
-		"\"redundant\" that it has a partner again, \"done\" ends the day.",
+	.about = "Rehearses the team: the primary dies at an unannounced moment, people recover "
+		 "with their own tools, and drtest observes and judges the result. Every line "
+		 "that is typed is recorded with its time. The first line after the disaster is "
+		 "the first action; \"decided\" at the beginning of a line is the decision, "
+		 "\"service\" means that the secondary serves (\"service TSO\" if the team did "
+		 "not reach the end of the redo log), \"redundant\" that it has a partner again, "
+		 "\"done\" ends the day.",
 	.options = options,
-	.more = "Exit code: as for `drtest run`.",
+	.more = "Exit code: see drtest run --help.",
 };
 
 static int by_value(const void *a, const void *b)
@@ -143,7 +150,8 @@ int cmd_gameday(int argc, char **argv)
 	if (!ground)
 		return options_wrong(
 			&command,
-			"which clusters? --clusters FILE (docs/CLUSTERS.md), or --on local to practise");
+			"--clusters FILE is missing (docs/CLUSTERS.md); to practice, use --on "
+			"local");
 	if (!q.seed && getrandom(&q.seed, sizeof(q.seed), 0) == (ssize_t)sizeof(q.seed))
 		q.seed %= 1000000000;
 	snprintf(seed, sizeof(seed), "%" PRIu64, q.seed);

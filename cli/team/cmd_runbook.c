@@ -21,10 +21,12 @@ struct request {
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def options[] = {
 	{ "clusters", OPTION_TEXT, "FILE", "the clusters (docs/CLUSTERS.md)", AT(clusters) },
-	{ "format", OPTION_CHOICE, "md|html|pdf",
-	  "Markdown, HTML, or PDF by the Chromium that is here (md)", AT(format) },
-	{ "output", OPTION_TEXT, "FILE", "where it goes; pdf needs it (standard output)", AT(to) },
-	{ "runs", OPTION_TEXT, "DIR", "the folder of runs, whose times are told (runs)", AT(runs) },
+	{ "format", OPTION_CHOICE, "md|html|pdf", "Markdown, HTML, or PDF with Chromium (md)",
+	  AT(format) },
+	{ "output", OPTION_TEXT, "FILE", "the file to write; required for pdf (standard output)",
+	  AT(to) },
+	{ "runs", OPTION_TEXT, "DIR", "the directory for runs, for measured times (runs)",
+	  AT(runs) },
 	{ "max-rpo", OPTION_TEXT, "TIME", "your target, for the decisions", AT(max_rpo) },
 	{ "max-rto", OPTION_TEXT, "TIME", "your target, for the decisions", AT(max_rto) },
 	{ "to", OPTION_RENAMED, .at = 0, .now = "output" },
@@ -34,13 +36,12 @@ static const struct command_def command = {
 	.name = "runbook",
 	.usage =
 		"drtest runbook --clusters FILE [--format md|html|pdf] [--output FILE] [--runs DIR] [...]",
-	.about =
-		"Prints the steps back for exactly these clusters: their addresses, the commands in "
-		"order, what the last drills took, where to decide and by what, and the way out of "
-		"each step that fails. Secrets are named, never shown: the clusters file's env \"NAME\" "
-		"stays ${NAME}. Nothing is connected to.",
+	.about = "Prints the recovery steps for exactly these clusters: their addresses, the "
+		 "commands in order, how long the last drills took, which decisions are due and "
+		 "on what basis, and what to do if a step fails. It never shows secrets: env "
+		 "\"NAME\" in the clusters file stays ${NAME}. Connects to nothing.",
 	.options = options,
-	.more = "Exit code: 0 printed, 2 wrong usage or clusters file, 3 it could not be written.",
+	.more = "Exit code: 0 printed, 2 wrong usage or clusters file, 3 it cannot be written.",
 };
 
 /* The newest drills that replayed a log; of one scenario, for times of different ones tell nothing
@@ -95,7 +96,7 @@ int cmd_runbook(int argc, char **argv)
 	if (rc)
 		return rc == 1 ? 0 : 2;
 	if (!q.clusters)
-		return options_wrong(&command, "--clusters FILE is wanted (docs/CLUSTERS.md)");
+		return options_wrong(&command, "--clusters FILE is missing (docs/CLUSTERS.md)");
 	if (q.format == FORMAT_PDF && !q.to)
 		return options_wrong(&command, "--format pdf needs --output FILE");
 	if (attach_file_read_named(&file, q.clusters, &e) < 0) {
@@ -108,7 +109,7 @@ int cmd_runbook(int argc, char **argv)
 	b.runs_n = n;
 	b.max_rpo = q.max_rpo;
 	b.max_rto = q.max_rto;
-	page_begin(&p, q.format != FORMAT_MD, "Runbook: from the primary's death to service");
+	page_begin(&p, q.format != FORMAT_MD, "Runbook: from the loss of the primary to service");
 	rc = runbook_write(&b, &p, &e);
 	if (rc == 0)
 		rc = put(&q, &p.out, &e);

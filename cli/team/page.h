@@ -1,5 +1,5 @@
-/* A page of headings, sentences, commands and tables, as Markdown or as HTML: one that writes says
- * what, not how. All text may be anybody's. */
+/* A page of headings, sentences, commands and tables, as Markdown or HTML. The caller gives the
+ * content, not the markup. All text may come from outside and is escaped. */
 #ifndef CLI_TEAM_PAGE_H
 #define CLI_TEAM_PAGE_H
 

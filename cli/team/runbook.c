@@ -206,9 +206,9 @@ static void add_times(const struct runbook *b, struct page *p)
 		{ "rto_detect_ms", "until it was noticed" },
 		{ "rto_replay_ms", "the replay" },
 		{ "rto_promote_ms", "until the first write on the secondary, from there" },
-		{ "rto_ms", "service was away" },
-		{ "redundant_ms", "until there was a partner again" },
-		{ "rpo_ms", "writes that were lost (data-loss window)" },
+		{ "rto_ms", "time without service" },
+		{ "redundant_ms", "until there was a new partner" },
+		{ "rpo_ms", "lost writes (data-loss window)" },
 	};
 	const char *const head[] = { "what", "median", "worst", "drills", NULL };
 	char when[40], a[TEXT_NUMBER], w[TEXT_NUMBER], n_text[32];
@@ -235,16 +235,15 @@ static void add_times(const struct runbook *b, struct page *p)
 
 		gmtime_r(&s, &tm);
 		strftime(when, sizeof(when), "%Y-%m-%d", &tm);
-		page_say(
-			p,
-			"Measured by drtest, without people; the last drill was on %s, of the scenario %s on %s. "
-			"People take longer: a game day (`drtest gameday`) tells how much.",
-			when, b->runs[b->runs_n - 1].scenario, b->runs[b->runs_n - 1].ground);
+		page_say(p,
+			 "Measured by drtest, without people; the last drill was on %s, scenario "
+			 "%s on %s. People take longer: a game day (`drtest gameday`) shows how "
+			 "much.",
+			 when, b->runs[b->runs_n - 1].scenario, b->runs[b->runs_n - 1].ground);
 	} else {
-		page_say(
-			p,
-			"Not measured yet: no drill is in the history. `drtest run rehearse --on attach --clusters "
-			"…` measures the replay without touching the pair; then print this runbook again.");
+		page_say(p, "Not measured yet: the history has no drill. Run `drtest run rehearse "
+			    "--on attach --clusters …`, which measures the replay and only reads "
+			    "from the pair; then print this runbook again.");
 	}
 }
 
@@ -268,13 +267,12 @@ static void prepare(const struct runbook *b, struct page *p, const struct attach
 		export_store(&exports, "STORE", b->file->store);
 	add_needed(&sh, exports.buf);
 	strbuf_addstr(&sh, exports.buf);
-	page_heading(p, 2, "0. A shell that has what it takes");
-	page_say(
-		p,
-		"All commands below are typed into one shell, on a machine that reaches the store and the "
-		"secondary. Secrets come from where the clusters file has them; none stands here.");
+	page_heading(p, 2, "0. Prepare a shell");
+	page_say(p, "Type all commands below into one shell, on a machine that can reach the store "
+		    "and the secondary. Secrets come from the places that the clusters file names; "
+		    "this page contains none.");
 	page_shell(p, sh.buf);
-	page_item(p, "A line says `is not set`: export that variable, and begin again.");
+	page_item(p, "If a line reports `is not set`, export that variable and start again.");
 	strbuf_release(&sh);
 	strbuf_release(&exports);
 }
@@ -283,15 +281,17 @@ static void decide(const struct runbook *b, struct page *p, const struct attach_
 {
 	const char *const head[] = { "you see", "then", NULL };
 	const char *const rows[][3] = {
-		{ "the primary answers SQL from a second place, or its operator says it is back within a minute",
-		  "wait: a failover costs what the next line tells, and the way back", NULL },
-		{ "it has answered nobody for 60 s, and nobody can say when it will",
-		  "fail over: go on with 2", NULL },
+		{ "the primary responds to SQL from another machine, or its operator says it "
+		  "will be back within a minute",
+		  "wait: a failover costs what the next line shows, and the way back", NULL },
+		{ "it has not responded to anybody for 60 s, and nobody can say when it will",
+		  "fail over: continue with 2", NULL },
 		{ "`drtest redo watch` warns (more would be lost than the flush interval explains)",
-		  "ask who answers for the data before you go on; the log may be stuck for longer than the primary is dead",
+		  "ask the owner of the data before you continue; the log may have been stuck "
+		  "since before the primary died",
 		  NULL },
-		{ "the redo log can't be read",
-		  "no replay is possible: the way back is the last backup", NULL },
+		{ "the redo log cannot be read",
+		  "a replay is not possible: restore the last backup", NULL },
 	};
 	struct strbuf sh = STRBUF_INIT;
 
@@ -313,23 +313,22 @@ static void decide(const struct runbook *b, struct page *p, const struct attach_
 		}
 		add_quoted(&sh, primary->pd);
 		strbuf_addstr(&sh,
-			      "/pd/api/v1/health || echo 'PD of the primary does not answer'\n");
+			      "/pd/api/v1/health || echo 'PD of the primary does not respond'\n");
 	}
 	page_shell(p, sh.buf);
 	page_row(p, head);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		page_row(p, rows[i]);
 	if (b->max_rpo)
-		page_item(
-			p,
-			"The target: at most %s of writes are lost. More than that in the first line above is a "
-			"decision for who answers for the data.",
-			b->max_rpo);
+		page_item(p,
+			  "The target: at most %s of writes are lost. If the first line above "
+			  "shows more, the owner of the data decides.",
+			  b->max_rpo);
 	if (b->max_rto)
-		page_item(
-			p,
-			"The target: service is back within %s. What of that is left has to hold \"What it takes\"; else begin now.",
-			b->max_rto);
+		page_item(p,
+			  "The target: service is back within %s. If the remaining time is shorter "
+			  "than \"What it takes\", start now.",
+			  b->max_rto);
 	strbuf_release(&sh);
 }
 
@@ -337,30 +336,30 @@ static void fence(struct page *p, const struct attach_cluster *primary)
 {
 	struct strbuf sh = STRBUF_INIT;
 
-	page_heading(p, 2, "2. The old primary stays dead");
-	page_say(p,
-		 "A TiCDC that still lives would write into what you are about to repair, and an "
-		 "application that still reaches the primary would write what nobody will have.");
+	page_heading(p, 2, "2. Make sure that the old primary stays down");
+	page_say(p, "A TiCDC that is still running would write into the data that you are about to "
+		    "repair, and an application that still reaches the primary would write data "
+		    "that will be lost.");
 	if (primary && primary->command[ATTACH_KILL][0]) {
 		add_words(&sh, primary->command[ATTACH_KILL]);
 		strbuf_addch(&sh, '\n');
 		page_shell(p, sh.buf);
 	} else if (primary) {
-		page_item(
-			p,
-			"Stop every process of %s (`%s:%u`), its TiCDC%s%s%s first; or cut its network.",
-			primary->name, primary->sql.host, primary->sql.port,
-			primary->ticdc[0] ? " (`" : "", primary->ticdc,
-			primary->ticdc[0] ? "`)" : "");
+		page_item(p,
+			  "Stop every process of %s (`%s:%u`), its TiCDC%s%s%s first; or cut its "
+			  "network connection.",
+			  primary->name, primary->sql.host, primary->sql.port,
+			  primary->ticdc[0] ? " (`" : "", primary->ticdc,
+			  primary->ticdc[0] ? "`)" : "");
 	} else {
-		page_item(
-			p,
-			"Stop every process of the primary, its TiCDC first; or cut its network.");
+		page_item(p,
+			  "Stop every process of the primary, its TiCDC first; or cut its network "
+			  "connection.");
 	}
 	page_item(
 		p,
-		"It can't be reached, and can't be stopped: take its network from it, or the way to it "
-		"from the applications (load balancer, DNS), before you go on.");
+		"If it cannot be reached and cannot be stopped, cut its network connection, or "
+		"the route from the applications to it (load balancer, DNS), before you continue.");
 	strbuf_release(&sh);
 }
 
@@ -385,29 +384,23 @@ static void replay(const struct runbook *b, struct page *p, const struct attach_
 		    how.buf);
 	strbuf_addstr(&sh, "drtest redo meta --storage env:REDO_URI\n");
 	page_shell(p, sh.buf);
-	page_say(
-		p,
-		"The secondary is then exactly as the primary was at the resolved-ts that the last line "
-		"tells; what was acknowledged later is lost. Write that TSO down.");
-	page_item(
-		p,
-		"It was interrupted, or the connection broke: the same command again. It may be killed and repeated at any instant.");
-	page_item(
-		p,
-		"`check` says BROKEN, or `apply` refuses a torn file: ask who answers for the data; `--allow-gap` goes on and names each gap.");
-	page_item(
-		p,
-		"It refuses because the server does not look like the log's secondary: is the address right? Only then `--yes`.");
-	page_item(
-		p,
-		"It lacks a right: `drtest doctor --grants --role drill` prints the account that a replay "
-		"needs. Make it now, not then.");
-	page_item(
-		p,
-		"It warns of a table: look at that table before 4; its rows may not be all there.");
-	page_item(
-		p,
-		"drtest can't be had: `cdc redo apply --storage … --tmp-dir … --sink-uri …` of TiCDC, once, and from the beginning if it breaks.");
+	page_say(p,
+		 "The secondary is then exactly as the primary was at the resolved-ts in the last "
+		 "line; what was acknowledged later is lost. Write that TSO down.");
+	page_item(p,
+		  "If it was interrupted or the connection broke, run the same command again. It "
+		  "can be killed and repeated at any moment.");
+	page_item(p,
+		  "If `check` reports BROKEN or `apply` refuses a torn file, ask the owner of the "
+		  "data; `--allow-gap` continues and lists each gap.");
+	page_item(p,
+		  "If it refuses because the server does not look like the log's secondary, check "
+		  "the address. Use `--yes` only if the address is right.");
+	page_item(p, "If a privilege is missing: `drtest doctor --grants --role drill` prints the "
+		     "account that a replay needs. Create it now, before a disaster.");
+	page_item(p, "If it warns about a table, check that table before 4; rows may be missing.");
+	page_item(p, "If drtest is not available: TiCDC's `cdc redo apply --storage … --tmp-dir … "
+		     "--sink-uri …`, once, and from the beginning if it fails.");
 	strbuf_release(&sh);
 	strbuf_release(&how);
 }
@@ -417,27 +410,27 @@ static void promote(struct page *p, const struct attach_cluster *secondary)
 	struct strbuf sh = STRBUF_INIT;
 
 	page_heading(p, 2, "4. Service on the secondary");
-	page_say(
-		p,
-		"Point the applications at `%s:%u`. Begin with one; its first write that is acknowledged ends the time without service.",
-		secondary->sql.host, secondary->sql.port);
+	page_say(p,
+		 "Point the applications at `%s:%u`. Start with one; its first acknowledged write "
+		 "ends the time without service.",
+		 secondary->sql.host, secondary->sql.port);
 	if (!secondary->mysql) {
 		strbuf_addf(
 			&sh,
 			"mysql -h %s -P %u -u %s -p -e \"SELECT @@tidb_super_read_only, @@tidb_restricted_read_only\"",
 			secondary->sql.host, secondary->sql.port, secondary->sql.user);
-		page_item(
-			p,
-			"Writes are refused: `tidb_super_read_only` or `tidb_restricted_read_only` is on. By hand: `%s`",
-			sh.buf);
+		page_item(p,
+			  "If writes are refused, `tidb_super_read_only` or "
+			  "`tidb_restricted_read_only` is on. By hand: `%s`",
+			  sh.buf);
 	}
-	page_item(
-		p,
-		"A connection pool goes on to the old address: restart it; a DNS name has its time to live.");
-	page_item(
-		p,
-		"Something is wrong with the data: stop the applications again. Nothing is lost by that; "
-		"the redo log is still there, and 3 may be repeated only as long as nobody has written.");
+	page_item(p,
+		  "If a connection pool keeps using the old address, restart it; a DNS name has a "
+		  "time to live.");
+	page_item(p,
+		  "If something is wrong with the data, stop the applications again. You lose "
+		  "nothing by that: the redo log is still there, and 3 can be repeated as long as "
+		  "nobody has written.");
 	strbuf_release(&sh);
 }
 
@@ -447,17 +440,17 @@ static void add_redundancy(const struct runbook *b, struct page *p,
 {
 	page_heading(p, 2, "5. Redundant again");
 	if (!fresh) {
-		page_say(
-			p,
-			"The clusters file names no `new-primary`. Build one, add it to the file, and print this "
-			"runbook again: its commands will stand here. Until then the secondary is all there is.");
+		page_say(p,
+			 "The clusters file has no `new-primary`. Build one, add it to the file, "
+			 "and print this runbook again to see its commands here. Until then, the "
+			 "secondary is the only copy.");
 		return;
 	}
-	page_say(
-		p,
-		"A new and empty cluster at `%s:%u` gets all that the secondary has, and then all that "
-		"changes. Never the old primary's disks: they hold what is lost.",
-		fresh->sql.host, fresh->sql.port);
+	page_say(p,
+		 "A new and empty cluster at `%s:%u` receives everything that the secondary has, "
+		 "and then every change. Never use the old primary's disks: they contain the lost "
+		 "transactions.",
+		 fresh->sql.host, fresh->sql.port);
 	if (secondary->mysql || fresh->mysql) {
 		page_shell(
 			p,
@@ -470,20 +463,19 @@ static void add_redundancy(const struct runbook *b, struct page *p,
 			"On the secondary: `SET GLOBAL tidb_gc_enable = FALSE`, then `BACKUP DATABASE * TO '…'` "
 			"into an empty prefix of the store; note its BackupTS.");
 		page_item(p, "On the new cluster: `RESTORE DATABASE * FROM '…'`.");
-		page_item(
-			p,
-			"On the secondary's TiCDC%s%s%s: `cdc cli changefeed create` with `--start-ts` that "
-			"BackupTS and the configuration with `[consistent] level = \"eventual\"`; without it no "
-			"redo log is written.",
-			secondary->ticdc[0] ? " (`" : "", secondary->ticdc,
-			secondary->ticdc[0] ? "`)" : "");
-		page_item(
-			p,
-			"On the secondary: `SET GLOBAL tidb_gc_enable = TRUE`. Then `drtest redo watch` on the new log until it warns no more.");
+		page_item(p,
+			  "On the secondary's TiCDC%s%s%s: `cdc cli changefeed create` with "
+			  "`--start-ts` that BackupTS and the configuration with `[consistent] "
+			  "level = \"eventual\"`; without it, TiCDC writes no redo log.",
+			  secondary->ticdc[0] ? " (`" : "", secondary->ticdc,
+			  secondary->ticdc[0] ? "`)" : "");
+		page_item(p,
+			  "On the secondary: `SET GLOBAL tidb_gc_enable = TRUE`. Then run `drtest "
+			  "redo watch` on the new log until the warnings stop.");
 	}
-	page_item(
-		p,
-		"A step fails: the secondary serves all the while. Empty the new cluster, take a new prefix, begin 5 again.");
+	page_item(p,
+		  "If a step fails, the secondary still serves. Empty the new cluster, take a new "
+		  "prefix, and start 5 again.");
 	(void)b;
 }
 
@@ -521,11 +513,10 @@ int runbook_write(const struct runbook *b, struct page *p, struct err *e)
 			free(sql);
 		}
 	}
-	page_say(
-		p,
-		"Printed on %s by drtest %s from `%s`. Print it again when the clusters change, and after "
-		"each drill; keep a copy where a dead data centre does not take it along.",
-		when, b->version, b->path);
+	page_say(p,
+		 "Printed on %s by drtest %s from `%s`. Print it again when the clusters change, "
+		 "and after each drill; keep a copy outside of the data centers that it is about.",
+		 when, b->version, b->path);
 	add_times(b, p);
 	prepare(b, p, primary, secondary, fresh);
 	decide(b, p, primary);

@@ -1,6 +1,6 @@
-/* The steps back, for the clusters of one file: with their addresses, the commands in order, what
- * the last drills took, where to decide, and what to do when a step fails. Secrets are named, never
- * shown. */
+/* The recovery steps for the clusters of one clusters file: addresses, the commands in order, how
+ * long the last drills took, decisions, and what to do if a step fails. Secrets are referenced,
+ * never shown. */
 #ifndef CLI_TEAM_RUNBOOK_H
 #define CLI_TEAM_RUNBOOK_H
 

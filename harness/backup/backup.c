@@ -124,15 +124,14 @@ static int sum_range(struct backup_thread *t, struct source_table *st, const str
 		goto out;
 	if (sum.rows != t->range_rows) {
 		err_set(e, ERR_BAD_DATA, 0,
-			"the snapshot does not hold: %" PRIu64 " rows read, then %" PRIu64
-			" counted",
+			"the snapshot changed: %" PRIu64 " rows read, then %" PRIu64 " counted",
 			t->range_rows, sum.rows);
 		goto out;
 	}
 	if (sum.unread) {
 		err_set(e, ERR_ENV, 0,
-			"the server gives no sum for %" PRIu64
-			" rows: its max_allowed_packet is smaller than they are: raise it",
+			"the server computes no checksum for %" PRIu64 " rows, which are larger "
+			"than its max_allowed_packet: raise it",
 			sum.unread);
 		goto out;
 	}
@@ -143,7 +142,7 @@ static int sum_range(struct backup_thread *t, struct source_table *st, const str
 	rc = 0;
 out:
 	if (rc < 0 && e && e->kind == ERR_NONE)
-		err_set(e, ERR_BAD_DATA, 0, "the server did not sum the rows");
+		err_set(e, ERR_BAD_DATA, 0, "the server did not compute the checksums of the rows");
 	sql_rows_release(&r);
 	strbuf_release(&q);
 	return rc;
@@ -354,7 +353,7 @@ static int sees_all(const struct sql_endpoint *from, struct deadline d, struct e
 	struct sql *s = sql_open_reading(from, d, e);
 	struct rights *r = s ? rights_read(s, e) : NULL;
 	int rc = r ? rights_want(r, "SELECT, SHOW VIEW", NULL, 0,
-				 "all databases belong into a backup", e)
+				 "a backup must include all databases", e)
 		   : -1;
 
 	rights_free(r);
@@ -376,7 +375,7 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", threads,
 			       WORK_THREADS_MAX);
 	if (o->tidb_snapshot && !tso_parse(o->tidb_snapshot, &r->backup_ts))
-		return err_set(e, ERR_USAGE, 0, "tidb_snapshot \"%.40s\" is no TSO",
+		return err_set(e, ERR_USAGE, 0, "tidb_snapshot \"%.40s\" is not a TSO",
 			       o->tidb_snapshot);
 	if (refuse_used(to, e) < 0)
 		return -1;
@@ -388,7 +387,7 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 	r->locked = b.snapshot.locked;
 	r->backup_seq = b.snapshot.seq;
 	if (*b.snapshot.tidb_ts && !tso_parse(b.snapshot.tidb_ts, &r->backup_ts)) {
-		err_set(e, ERR_BAD_DATA, 0, "TiDB's \"%s\" is no TSO", b.snapshot.tidb_ts);
+		err_set(e, ERR_BAD_DATA, 0, "TiDB's \"%s\" is not a TSO", b.snapshot.tidb_ts);
 		goto out;
 	}
 	for (unsigned i = 0; i < b.snapshot.n; i++) /* text comes as it is stored */

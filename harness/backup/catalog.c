@@ -255,7 +255,8 @@ static void views_on_functions(struct strbuf *out, struct sql *s, const struct c
 			if (strcasestr(c->views[i].create_sql, call.buf))
 				strbuf_addf(
 					out,
-					"%sview %s.%s needs function %s.%s: a restore makes it only where the function is",
+					"%sview %s.%s needs function %s.%s: a restore creates it "
+					"only if the function exists",
 					out->len ? "; " : "", c->views[i].db, c->views[i].name,
 					r.cell[0], r.cell[1]);
 		strbuf_release(&call);
@@ -272,7 +273,7 @@ static void add_unseen(struct strbuf *out, struct sql *s)
 	for (size_t i = 0; r && i < 2; i++)
 		if (!rights_have(r, kinds[i][0], NULL))
 			strbuf_addf(out,
-				    "%snot carried: %s, which this account can't see (GRANT %s)",
+				    "%snot included: %s, which this account cannot see (GRANT %s)",
 				    out->len ? "; " : "", kinds[i][1], kinds[i][0]);
 	rights_free(r);
 }
@@ -282,21 +283,22 @@ void catalog_left_out(struct sql *s, const struct catalog *c, struct strbuf *out
 	static const struct {
 		const char *first, *next, *sql;
 	} lists[] = {
-		{ "not carried: trigger ", "; trigger ",
+		{ "not included: trigger ", "; trigger ",
 		  "SELECT TRIGGER_SCHEMA, TRIGGER_NAME FROM information_schema.TRIGGERS ORDER BY 1, 2" },
-		{ "not carried: procedure ", "; procedure ",
+		{ "not included: procedure ", "; procedure ",
 		  "SELECT ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = "
 		  "'PROCEDURE' ORDER BY 1, 2" },
-		{ "not carried: function ", "; function ",
+		{ "not included: function ", "; function ",
 		  "SELECT ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = "
 		  "'FUNCTION' ORDER BY 1, 2" },
-		{ "not carried: package ", "; package ",
+		{ "not included: package ", "; package ",
 		  "SELECT ROUTINE_SCHEMA, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE = "
 		  "'PACKAGE' ORDER BY 1, 2" },
-		{ "not carried: event ", "; event ",
+		{ "not included: event ", "; event ",
 		  "SELECT EVENT_SCHEMA, EVENT_NAME FROM information_schema.EVENTS WHERE " EVENTS_SHOWN_SQL
 		  " ORDER BY 1, 2" },
-		{ "not carried: history (current rows are) of ", "; history (current rows are) of ",
+		{ "not included: history (current rows are) of ",
+		  "; history (current rows are) of ",
 		  "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'SYSTEM VERSIONED' ORDER BY 1, 2" },
 		{ "not covered by the snapshot (engine without transactions): ",
 		  "; not covered by the snapshot (engine without transactions): ",
@@ -307,7 +309,7 @@ void catalog_left_out(struct sql *s, const struct catalog *c, struct strbuf *out
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		add_names(out, s, out->len ? lists[i].next : lists[i].first, lists[i].sql);
 	add_names(
-		out, s, out->len ? "; not carried: " : "not carried: ",
+		out, s, out->len ? "; not included: " : "not included: ",
 		sql_flavor(s) == SQL_MARIADB
 			? "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE NOT IN "
 			  "('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE', 'VIEW', 'SYSTEM VIEW', 'TEMPORARY', 'TEMPORARY SEQUENCE') ORDER BY 1, 2"

@@ -1,5 +1,6 @@
-/* What a server holds, by name: the user's databases, tables, views and sequences, and what no
- * backup carries. Tables' structure is read later, when a metadata lock keeps it (snapshot.h). */
+/* What a server holds, by name: the user's databases, tables, views and sequences, and the objects
+ * that a backup leaves out. The structure of tables is read later, under a metadata lock
+ * (snapshot.h). */
 #ifndef HARNESS_BACKUP_CATALOG_H
 #define HARNESS_BACKUP_CATALOG_H
 

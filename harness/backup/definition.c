@@ -217,6 +217,7 @@ int definition_check(enum definition what, const char *db, const char *name, con
 		return 0;
 	return err_set(
 		e, ERR_BAD_DATA, 0,
-		"the backup's definition of %s%s%s is not one CREATE %s of it (\"%.60s\"): nothing of it is run",
+		"the backup's definition of %s%s%s is not a single CREATE %s of it (\"%.60s\"): "
+		"none of it was run",
 		db, *name ? "." : "", name, words[what], text);
 }

@@ -1,6 +1,6 @@
-/* The definitions in a backup are SQL that somebody who may write to the store could have written.
- * Only what a server's own SHOW CREATE shows is run: one CREATE of just that object, and of a table
- * without rows of its own. */
+/* Anybody who can write to the store could have written the SQL definitions in a backup. So a
+ * restore only runs what a server's SHOW CREATE would print: a single CREATE of that object, and
+ * for a table one without rows. */
 #ifndef HARNESS_BACKUP_DEFINITION_H
 #define HARNESS_BACKUP_DEFINITION_H
 

@@ -1,6 +1,6 @@
 /* How a row is written in a chunk: one line of LOAD DATA text (tab, newline, backslash, \N), bytes
- * as the server stores them. So a restore hands chunks to the server as they are. What text cannot
- * carry exactly goes as a number: ENUM, SET, BIT. */
+ * as the server stores them. So a restore passes chunks to the server unchanged. ENUM, SET and BIT,
+ * which text cannot represent exactly, are written as numbers. */
 #ifndef HARNESS_BACKUP_FORMAT_H
 #define HARNESS_BACKUP_FORMAT_H
 

@@ -59,7 +59,7 @@ static int chunk_text_read(struct chunk_text *t, char *buf, size_t n)
 			if (c && t->next > t->job->first && t->packed.len &&
 			    t->chunk_raw != c->raw_bytes)
 				return err_set(&t->err, ERR_BAD_DATA, 0,
-					       "%s holds %" PRIu64 " bytes, not %" PRIu64, c->key,
+					       "%s has %" PRIu64 " bytes, not %" PRIu64, c->key,
 					       t->chunk_raw, c->raw_bytes);
 			if (t->next == t->end)
 				return 0;
@@ -75,11 +75,10 @@ static int chunk_text_read(struct chunk_text *t, char *buf, size_t n)
 			return err_set(&t->err, ERR_BAD_DATA, 0, "%s: zstd: %s", c->key,
 				       ZSTD_getErrorName(t->frame));
 		if (out.pos == 0 && t->in.pos == t->in.size && t->frame != 0)
-			return err_set(&t->err, ERR_BAD_DATA, 0, "%s ends in the middle", c->key);
+			return err_set(&t->err, ERR_BAD_DATA, 0, "%s is truncated", c->key);
 		if (out.pos > left)
 			return err_set(&t->err, ERR_BAD_DATA, 0,
-				       "%s holds more than its %" PRIu64 " bytes", c->key,
-				       c->raw_bytes);
+				       "%s has more than %" PRIu64 " bytes", c->key, c->raw_bytes);
 	}
 	t->chunk_raw += out.pos;
 	if (work_pace(t->job->work, out.pos, &t->err) < 0)
@@ -214,7 +213,7 @@ static int load_infile(struct sql *s, struct load_job *j, size_t first, size_t e
 	warned = mysql_warning_count(m);
 	if (!info || sscanf(info, "Records: %llu  Deleted: %llu  Skipped: %llu", &records, &deleted,
 			    &skipped) != 3) {
-		err_set(e, ERR_SQL, 0, "the server does not say how many rows it took");
+		err_set(e, ERR_SQL, 0, "the server does not report the number of rows");
 		goto out;
 	}
 	if (warnings > 65535) /* the protocol counts no further */
@@ -319,7 +318,7 @@ static int insert_line(struct insert *in, const char *line, size_t len, struct e
 
 	strbuf_reset(&in->row);
 	if (format_insert_row(&in->row, t->columns, t->n_columns, line, len) < 0)
-		return err_set(e, ERR_BAD_DATA, 0, "a row of the backup has not %zu columns",
+		return err_set(e, ERR_BAD_DATA, 0, "a row of the backup does not have %zu columns",
 			       t->n_columns);
 	if (in->row.len + HEAD_BYTES > in->packet_max)
 		return insert_batch(in->s, &in->q, &in->took, &in->warned, e) < 0
@@ -376,7 +375,7 @@ static int load_inserts(struct sql *s, struct load_job *j, size_t first, size_t 
 		searched = lines.len;
 		if (lines.len > ROW_BYTES_MAX) {
 			err_set(e, ERR_BAD_DATA, 0,
-				"a row of the backup is longer than any server's");
+				"a row of the backup is longer than a server allows");
 			goto out;
 		}
 	} while (n > 0);

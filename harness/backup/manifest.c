@@ -248,7 +248,7 @@ int manifest_read(struct store *from, struct manifest *m, struct err *e)
 	if (in.len < BODY_AT + 4 || memcmp(in.buf, HEAD, sizeof(HEAD) - 1) ||
 	    memcmp(in.buf + sizeof(HEAD) - 1 + 16, MIDDLE, sizeof(MIDDLE) - 1) ||
 	    memcmp(in.buf + in.len - 2, "}\n", 2)) {
-		err_set(e, ERR_BAD_DATA, 0, "%s is cut short or not a backup's manifest",
+		err_set(e, ERR_BAD_DATA, 0, "%s is truncated or not a backup's manifest",
 			BACKUP_MANIFEST);
 		goto out;
 	}

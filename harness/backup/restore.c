@@ -112,7 +112,8 @@ static void *check_thread(void *arg)
 			work_fail(&r->work, &e);
 		} else if (XXH3_64bits_digest(h.state) != c->xxh3) {
 			err_set(&e, ERR_BAD_DATA, 0,
-				"the backup is damaged: %s (%s.%s) has another checksum than when it was written",
+				"the backup is damaged: %s (%s.%s) has a different checksum than "
+				"when it was written",
 				c->key, t->db, t->name);
 			work_fail(&r->work, &e);
 		}
@@ -155,10 +156,10 @@ static int refuse_existing(struct sql *s, const char *db, const char *name, stru
 	strbuf_release(&qd);
 	strbuf_release(&qn);
 	if (rc == 0 && n)
-		rc = err_set(
-			e, ERR_ENV, 0,
-			"the target already has %s.%s: restore into a fresh server, or drop it there",
-			db, name);
+		rc = err_set(e, ERR_ENV, 0,
+			     "the target already has %s.%s: restore into a new server, or drop it "
+			     "there",
+			     db, name);
 	return rc;
 }
 
@@ -295,8 +296,8 @@ static int make_sequences(struct restore *r, struct sql *s, struct err *e)
 		if (rc)
 			return rc < 0 ? err_wrap(e, "create sequence %s.%s", o->db, o->name)
 				      : err_set(e, ERR_BAD_DATA, 0,
-						"sequence %s.%s does not take the value %s", o->db,
-						o->name, o->next);
+						"sequence %s.%s does not accept the value %s",
+						o->db, o->name, o->next);
 	}
 	return 0;
 }
@@ -519,8 +520,9 @@ static int check_sums(struct restore *r, struct sql *s, struct err *e)
 		if (sum.rows != t->rows || sum.sum != t->sum)
 			return err_set(
 				e, ERR_BAD_DATA, 0,
-				"restore %s.%s: the server changed rows as it took them (%" PRIu64
-				" rows there, %" PRIu64 " in the backup, and their sums differ)",
+				"restore %s.%s: the server changed rows while loading them (%" PRIu64
+				" "
+				"rows there, %" PRIu64 " in the backup, and their sums differ)",
 				t->db, t->name, sum.rows, t->rows);
 	}
 	return 0;
@@ -595,7 +597,7 @@ int restore_run(struct store *from, const struct restore_opts *o, struct backup_
 
 	*res = (struct backup_result){ 0 };
 	if (threads > WORK_THREADS_MAX)
-		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", threads,
+		return err_set(e, ERR_USAGE, 0, "%u threads: the limit is %u", threads,
 			       WORK_THREADS_MAX);
 	t = xcalloc(threads, sizeof(*t));
 	work_init(&r.work, o->rate_bytes_per_s, o->deadline);

@@ -210,19 +210,19 @@ static int touch_all(struct snapshot *s, const struct catalog *c, struct err *e)
 				  i < c->n_tables ? &c->tables[i] : NULL);
 		for (; rc == 0 && asked < s->n; asked++)
 			if (mysql_send_query(sql_handle(s->conn[asked]), q.buf, q.len))
-				rc = explain_refusal(s->conn[asked], e, "look at the tables");
+				rc = explain_refusal(s->conn[asked], e, "lock the tables");
 		for (unsigned k = 0; k < asked; k++) {
 			MYSQL_RES *res;
 
 			if (mysql_read_query_result(sql_handle(s->conn[k]))) {
-				rc = rc ? rc : explain_refusal(s->conn[k], e, "look at the tables");
+				rc = rc ? rc : explain_refusal(s->conn[k], e, "lock the tables");
 				continue;
 			}
 			res = mysql_store_result(sql_handle(s->conn[k]));
 			if (res)
 				mysql_free_result(res);
 			else if (rc == 0)
-				rc = explain_refusal(s->conn[k], e, "look at the tables");
+				rc = explain_refusal(s->conn[k], e, "lock the tables");
 		}
 	}
 	strbuf_release(&q);
@@ -323,9 +323,9 @@ static int take(struct snapshot *s, const struct sql_endpoint *ep, struct deadli
 		if (why.kind != ERR_CONFLICT)
 			break;
 		if (pause_ms(wait, patience) < 0) {
-			err_wrap(
-				&why,
-				"no snapshot: DDLs or LOCK TABLES of other sessions stood in the way until the end; let them end, then try again");
+			err_wrap(&why,
+				 "no snapshot: DDLs or LOCK TABLES of other sessions blocked it "
+				 "until the end; wait until they end, then try again");
 			break;
 		}
 		wait = wait < 300 ? wait * 2 : wait;
@@ -379,7 +379,7 @@ static int tidb_take(struct snapshot *s, const char *ts, struct err *e)
 	rc = tidb_at(s, s->tidb_ts, e) < 0 ? -1 : catalog_read(s->conn[0], &s->catalog, e);
 out:
 	strbuf_release(&now);
-	return rc < 0 ? err_wrap(e, "read TiDB at one instant") : 0;
+	return rc < 0 ? err_wrap(e, "read TiDB at one TSO") : 0;
 }
 
 int snapshot_open(struct snapshot *s, const struct sql_endpoint *ep, unsigned n,
@@ -447,6 +447,6 @@ int snapshot_tso(const struct snapshot *s, struct tso_map *map, struct deadline 
 			return -1;
 		if (pause_ms(10, d) < 0)
 			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
-				       "no sample of the commit clock covers GTID %s yet", s->gtid);
+				       "the commit clock has no sample for GTID %s yet", s->gtid);
 	}
 }

@@ -1,4 +1,4 @@
-/* An error that carries its story. Callers own the struct; it holds no memory to free.
+/* An error with its context. Callers own the struct; it holds no memory to free.
  * err_set, err_sys and err_wrap return -1, so `return err_set(...)` is the usual way out. */
 #ifndef HARNESS_BASE_ERR_H
 #define HARNESS_BASE_ERR_H

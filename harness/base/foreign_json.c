@@ -60,7 +60,7 @@ json_t *foreign_json(const char *text, size_t n, struct err *e)
 	}
 	j = json_loadb(s.buf, s.len, JSON_ALLOW_NUL | JSON_DECODE_ANY, &why);
 	if (!j)
-		err_set(e, ERR_BAD_DATA, 0, "no JSON: %s (line %d)", why.text, why.line);
+		err_set(e, ERR_BAD_DATA, 0, "not JSON: %s (line %d)", why.text, why.line);
 	strbuf_release(&s);
 	return j;
 }

@@ -187,8 +187,9 @@ static int take_lines(struct strbuf *text, int (*fn)(void *arg, json_t *event), 
 		ev = json_loadb(text->buf + from, (size_t)(nl - text->buf) - from, 0, &je);
 		if (!json_is_object(ev)) {
 			json_decref(ev);
-			return err_set(e, ERR_BAD_DATA, 0, "journal %s: line %llu is no event: %s",
-				       path, (unsigned long long)*number, je.text);
+			return err_set(e, ERR_BAD_DATA, 0,
+				       "journal %s: line %llu is not an event: %s", path,
+				       (unsigned long long)*number, je.text);
 		}
 		rc = fn(arg, ev) ? 1 : 0;
 		json_decref(ev);
@@ -239,7 +240,7 @@ int journal_read(const char *path, int (*fn)(void *arg, json_t *event), void *ar
 			}
 			if (text.len > LINE_BYTES_MAX) {
 				err_set(e, ERR_BAD_DATA, 0,
-					"journal %s: a line of more than 16 MiB", path);
+					"journal %s: a line has more than 16 MiB", path);
 				goto out;
 			}
 		}

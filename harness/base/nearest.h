@@ -1,4 +1,4 @@
-/* "Did you mean": of the names that there are, the one that a mistyped word is nearest to. */
+/* "Did you mean": the existing name that is closest to a mistyped word. */
 #ifndef HARNESS_BASE_NEAREST_H
 #define HARNESS_BASE_NEAREST_H
 

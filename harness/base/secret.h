@@ -1,4 +1,4 @@
-/* Secrets stay out of logs, reports and journals: whatever is printed of a URI passes here first.
+/* Secrets stay out of logs, reports and journals: every printed URI goes through here first.
  */
 #ifndef HARNESS_BASE_SECRET_H
 #define HARNESS_BASE_SECRET_H

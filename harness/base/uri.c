@@ -42,7 +42,8 @@ static char *decode(const char *p, size_t n, bool query, const char *where, stru
 		if (hi < 0 || lo < 0 || (hi == 0 && lo == 0)) {
 			free(out);
 			err_set(e, ERR_USAGE, 0,
-				"URI: a '%%' in the %s is not followed by two hex digits (a literal '%%' is written %%25)",
+				"URI: a '%%' in the %s is not followed by two hex digits (write "
+				"a literal '%%' as %%25)",
 				where);
 			return NULL;
 		}
@@ -89,7 +90,9 @@ static int parse_authority(struct uri *u, const char *p, size_t n, struct err *e
 		const char *close = memchr(host, ']', (size_t)(end - host));
 
 		if (!close || (close + 1 < end && close[1] != ':'))
-			return err_set(e, ERR_USAGE, 0, "URI: the address in brackets has no end");
+			return err_set(e, ERR_USAGE, 0,
+				       "URI: the address in brackets has no closing "
+				       "bracket");
 		colon = close + 1 < end ? close + 1 : NULL;
 		host++;
 		host_n = (size_t)(close - host);
@@ -102,8 +105,7 @@ static int parse_authority(struct uri *u, const char *p, size_t n, struct err *e
 		return -1;
 	for (const char *c = u->host; *c; c++)
 		if ((unsigned char)*c <= ' ' || *c == 0x7f || strchr("/?#@\\\"<>", *c))
-			return err_set(e, ERR_USAGE, 0,
-				       "URI: the host holds a character that no host has");
+			return err_set(e, ERR_USAGE, 0, "URI: the host has an invalid character");
 	return colon ? parse_port(u, colon + 1, (size_t)(end - colon - 1), e) : 0;
 }
 
@@ -148,8 +150,7 @@ int uri_option(const char *arg, struct strbuf *out, struct err *e)
 		value = getenv(arg + 4);
 		if (!value || !*value)
 			return err_set(e, ERR_USAGE, 0,
-				       "%.80s: no such variable in the environment, or it is empty",
-				       arg);
+				       "%.80s: the environment variable is not set or empty", arg);
 		strbuf_addstr(out, value);
 		return 0;
 	}
@@ -167,7 +168,7 @@ int uri_option(const char *arg, struct strbuf *out, struct err *e)
 	n = strcspn(line, "\r\n");
 	if (!n || n > URI_BYTES_MAX)
 		return err_set(e, ERR_USAGE, errno,
-			       "%.200s: its first line is to be a URI of at most %d bytes%s%s", arg,
+			       "%.200s: its first line must be a URI of at most %d bytes%s%s", arg,
 			       URI_BYTES_MAX, errno ? ": " : "", errno ? strerror(errno) : "");
 	strbuf_add(out, line, n);
 	memset(line, 0, sizeof(line));
@@ -197,11 +198,12 @@ int uri_parse(struct uri *u, const char *text, struct err *e)
 		n++;
 	if (!n || !isalpha((unsigned char)text[0]) || strncmp(text + n, "://", 3) != 0) {
 		err_set(e, ERR_USAGE, 0,
-			"URI: does not begin with a scheme, as in s3://bucket/prefix or file:///directory");
+			"URI: must begin with a scheme, such as s3://bucket/prefix or "
+			"file:///directory");
 		goto out;
 	}
 	if (strchr(text, '#')) {
-		err_set(e, ERR_USAGE, 0, "URI: a literal '#' is written %%23");
+		err_set(e, ERR_USAGE, 0, "URI: write a literal '#' as %%23");
 		goto out;
 	}
 	u->scheme = xstrndup(text, n);
@@ -212,7 +214,8 @@ int uri_parse(struct uri *u, const char *text, struct err *e)
 	if (parse_authority(u, p, n, e) < 0) {
 		if (e && cut_by_a_password(p, n))
 			err_set(e, ERR_USAGE, 0,
-				"URI: what stands before the '@' holds a '/' or '?': in a user or password these are written %%2F and %%3F");
+				"URI: the part before '@' has a '/' or '?': write these in a "
+				"user or password as %%2F and %%3F");
 		goto out;
 	}
 	p += n;

@@ -1,4 +1,4 @@
-/* What a check says. The worst of several wins. */
+/* The result of a check. Of several, the worst counts. */
 #ifndef HARNESS_BASE_VERDICT_H
 #define HARNESS_BASE_VERDICT_H
 

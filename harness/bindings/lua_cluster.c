@@ -127,7 +127,7 @@ void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum ability v,
 
 	if (ground_can(ground, v))
 		return;
-	err_set(&e, ERR_UNSUPPORTED, 0, "%s: the %s ground can't %s", c->name, ground->name, what);
+	err_set(&e, ERR_UNSUPPORTED, 0, "%s: the %s ground cannot %s", c->name, ground->name, what);
 	lua_raise(L, &e);
 }
 
@@ -185,7 +185,7 @@ static int changefeed(lua_State *L)
 				     { "force_replicate", FIELD_FLAG, &o.force_replicate },
 				     { NULL, 0, NULL } });
 	if (syncpoint && syncpoint < 30000)
-		lua_usage(L, "changefeed: syncpoint = \"30s\" is the least that TiCDC takes");
+		lua_usage(L, "changefeed: TiCDC requires a syncpoint of at least \"30s\"");
 	o.syncpoint_ms = (unsigned)syncpoint;
 	lua_getfield(L, 2, "sink");
 	if (lua_isnil(L, -1))
@@ -219,8 +219,9 @@ static int changefeed(lua_State *L)
 	if (!runtime_planning(r) && runtime_ground(r)->clusters_stay && !runtime_keeps(r))
 		runtime_note(
 			r,
-			"changefeed %s is left on %s when the run ends, paused, since its redo log would go with it; so it holds garbage collection "
-			"back for gc-ttl, a day: cdc cli changefeed remove --changefeed-id=%s",
+			"changefeed %s stays on %s, paused, when the run ends, because removing "
+			"it would delete its redo log; it holds back garbage collection for "
+			"gc-ttl, one day: cdc cli changefeed remove --changefeed-id=%s",
 			o.id, c->name, o.id);
 	lua_feed_push(L, c, sink, o.id);
 	return 1;
@@ -312,10 +313,10 @@ static int only_reads(const char *text, struct err *e)
 		n_before = n;
 	}
 	if (!reads)
-		return err_set(
-			e, ERR_USAGE, 0,
-			"query: this does more than read, and the clusters file does not allow write: %.60s",
-			text);
+		return err_set(e, ERR_USAGE, 0,
+			       "query: this statement does more than read, and the clusters file does not allow "
+			       "write: %.60s",
+			       text);
 	return 0;
 }
 
@@ -386,7 +387,7 @@ static int stop(lua_State *L)
 	struct err e = ERR_INIT;
 
 	lua_cluster_able(L, c, ABLE_RESTART, "stop a cluster");
-	if (runtime_plan(r, "stop %s in order", c->name))
+	if (runtime_plan(r, "stop %s cleanly", c->name))
 		return 0;
 	owned_expect(r, c, false);
 	c->alive = false;
@@ -403,7 +404,7 @@ static int start(lua_State *L)
 	struct err e = ERR_INIT;
 
 	if (c->alive)
-		lua_usage(L, "start: %s runs", c->name);
+		lua_usage(L, "start: %s is already running", c->name);
 	lua_cluster_able(L, c, ABLE_RESTART, "start a cluster again");
 	if (runtime_plan(r, "start %s again, on its port, with its data", c->name)) {
 		c->alive = true;

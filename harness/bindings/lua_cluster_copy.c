@@ -53,8 +53,7 @@ int lua_cluster_backup(lua_State *L)
 		lua_getfield(L, 3, "snapshot");
 		if (!lua_isnil(L, -1)) {
 			if (!runtime_on_tidb(r))
-				lua_usage(L,
-					  "backup: only TiDB can be read at an earlier snapshot");
+				lua_usage(L, "backup: only TiDB can read an earlier snapshot");
 			snprintf(at, sizeof(at), "%" PRIu64, lua_tso_check(L, -1));
 		}
 		lua_pop(L, 1);
@@ -240,9 +239,9 @@ int lua_cluster_apply_redo(lua_State *L)
 		lua_pop(L, 1);
 	}
 	if (until && stock)
-		lua_usage(L, "apply_redo: until: `cdc redo apply` can't stop before resolvedTs");
+		lua_usage(L, "apply_redo: until: `cdc redo apply` cannot stop before resolvedTs");
 	if (strcmp(mode, "merge") != 0 && strcmp(mode, "txn") != 0)
-		lua_usage(L, "apply_redo: mode is \"merge\" or \"txn\"");
+		lua_usage(L, "apply_redo: mode must be \"merge\" or \"txn\"");
 	if (stock) {
 		if (!runtime_plan(
 			    watch.r,

@@ -51,22 +51,24 @@ static void read_description(lua_State *L, int index, struct description *d)
 		int64_t ms = *clock == '+' || *clock == '-' ? duration_parse_ms(clock + 1) : -1;
 
 		if (ms < 1000)
-			lua_usage(
-				L,
-				"t:cluster: clock is how far the server's is off, as \"+5m\" or \"-30s\", not \"%s\"",
-				clock);
+			lua_usage(L,
+				  "t:cluster: clock must be an offset such as \"+5m\" or \"-30s\", "
+				  "not \"%s\"",
+				  clock);
 		d->skew_ms = *clock == '-' ? -ms : ms;
 	}
 	if ((clock && !ground_can(g, ABLE_OWN_CLOCK)) ||
 	    (d->disk_mb && !ground_can(g, ABLE_OWN_DISK)))
-		lua_usage(L, "t:cluster: disk_mb and clock are the local ground's, not %s's",
+		lua_usage(L,
+			  "t:cluster: disk_mb and clock only work on the local ground, not on "
+			  "%s",
 			  g->name);
 	if (db < 1 || db > 8 || pd < 1 || pd > 8 || kv < 1 || kv > 8 || ticdc > 8)
-		lua_usage(L, "t:cluster: db, pd and kv are 1 to 8, ticdc is 0 to 8");
+		lua_usage(L, "t:cluster: db, pd and kv must be 1 to 8, ticdc 0 to 8");
 	if (!d->name || !name_is_fine(d->name))
 		lua_usage(L, "t:cluster needs a name of letters, digits, - and _ (at most 40)");
 	if (d->port > 65535)
-		lua_usage(L, "t:cluster: port is at most 65535");
+		lua_usage(L, "t:cluster: port must be at most 65535");
 	d->size = (struct cluster_size){
 		.db = (unsigned)db, .pd = (unsigned)pd, .kv = (unsigned)kv, .ticdc = (unsigned)ticdc
 	};
@@ -83,7 +85,7 @@ static struct lua_cluster *push_new(lua_State *L, const char *name, bool *again)
 	*again = earlier != NULL;
 	lua_pop(L, 2);
 	if (earlier && (*earlier)->alive)
-		lua_usage(L, "t:cluster: there is a cluster %s already", name);
+		lua_usage(L, "t:cluster: cluster %s already exists", name);
 	c = lua_cluster_new(L, name);
 	lua_getfield(L, LUA_REGISTRYINDEX, "drtest.clusters");
 	lua_pushvalue(L, -2);
@@ -169,7 +171,7 @@ int lua_cluster_make(lua_State *L)
 	struct err e = ERR_INIT;
 
 	if (n < 1 || n > CLUSTERS_MAX)
-		lua_usage(L, "t:clusters takes 1 to %d descriptions", CLUSTERS_MAX);
+		lua_usage(L, "t:clusters needs 1 to %d descriptions", CLUSTERS_MAX);
 	for (int i = 0; i < n; i++)
 		made[i] = make_one(L, i + 1);
 	if (runtime_planning(r))

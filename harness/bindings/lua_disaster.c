@@ -65,10 +65,10 @@ int lua_cluster_part(lua_State *L, const char *text, enum cluster_part *part, in
 			break;
 		return 0;
 	}
-	return lua_usage(
-		L,
-		"a part is tidb, tikv, pd or ticdc, one of several tikv-0, pd-leader or ticdc-owner; not '%s'",
-		text);
+	return lua_usage(L,
+			 "a part is tidb, tikv, pd or ticdc, or one instance: tikv-0, pd-leader or "
+			 "ticdc-owner; not '%s'",
+			 text);
 }
 
 /* kill(cluster, part): SIGKILL to one component; the cluster as a whole goes on, and its faults are

@@ -35,7 +35,7 @@ static void learn_left_out(struct lua_feed *f)
 	if (!f->status_path[0] || feed_status_read(f->status_path, &st, NULL) < 0)
 		return;
 	if (st.not_carried[0] && strcmp(f->not_carried, st.not_carried) != 0)
-		runtime_note(f->run, "changefeed %s does not carry %s", f->id, st.not_carried);
+		runtime_note(f->run, "changefeed %s does not replicate %s", f->id, st.not_carried);
 	snprintf(f->not_carried, sizeof(f->not_carried), "%s", st.not_carried);
 	n = st.n_left_out < FEED_LEFT_OUT_MAX ? st.n_left_out : FEED_LEFT_OUT_MAX;
 	for (unsigned i = 0; i < n; i++) {
@@ -244,7 +244,7 @@ static struct lua_feed *status_of(lua_State *L, struct feed_status *st)
 	if (!f->source->c)
 		return f;
 	if (!f->running || !cluster_feed_runs(f->source->c, f->number))
-		lua_usage(L, "changefeed %s does not run any more", f->id);
+		lua_usage(L, "changefeed %s is no longer running", f->id);
 	if (cluster_feed_status_of(f->source->c, f->number, st, &e) < 0)
 		lua_raise(L, &e);
 	return f;
@@ -267,7 +267,7 @@ static int lags_under(lua_State *L)
 	char text[1200];
 
 	if (ms < 0)
-		lua_usage(L, "feed:lags_under takes a time as \"5s\"");
+		lua_usage(L, "feed:lags_under needs a time such as \"5s\"");
 	status_of(L, &st);
 	snprintf(text, sizeof(text), "it lags %.2f s%s%s", (double)st.lag_ms / 1000,
 		 st.error[0] ? ": " : "", st.error);
@@ -335,10 +335,10 @@ static int stop(lua_State *L)
 	if (runtime_on_tidb(r) &&
 	    runtime_plan(
 		    r,
-		    "pause changefeed %s by TiCDC's API (never removed: that deletes its redo log)",
+		    "pause changefeed %s with TiCDC's API (removing it would delete its redo log)",
 		    f->id))
 		return 0;
-	if (runtime_plan(r, "stop changefeed %s in order: SIGTERM, drained, checkpoint moved",
+	if (runtime_plan(r, "stop changefeed %s cleanly: SIGTERM, drained, checkpoint moved",
 			 f->id) ||
 	    !f->running)
 		return 0;

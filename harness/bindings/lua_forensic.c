@@ -98,26 +98,26 @@ int lua_verify_forensic(lua_State *L)
 	lua_getfield(L, 4, "point");
 	o.point = lua_tso_check(L, -1);
 	if (runtime_on_tidb(r) &&
-	    runtime_plan(
-		    r,
-		    "forensic check: %s's data comes up again apart, read at tidb_snapshot = the replay point, compared with %s "
-		    "as it was held",
-		    dead->name, h->of->name))
+	    runtime_plan(r,
+			 "forensic check: start %s's data in isolation, read it at tidb_snapshot = "
+			 "the replay point, compare it with the snapshot of %s",
+			 dead->name, h->of->name))
 		rc = 0;
-	else if (
-		!runtime_plan(
-			r,
-			"forensic check: mariadbd over %s's data on another port, back to the replay point by its binary log, compared with %s; "
-			"what lies beyond the point to lost.jsonl and lost.sql",
-			dead->name, h->of->name)) {
+	else if (!runtime_plan(
+			 r,
+			 "forensic check: start mariadbd on %s's data and another port, go back "
+			 "to the replay point with its binary log, compare it with %s; write what "
+			 "lies beyond the point to lost.jsonl and lost.sql",
+			 dead->name, h->of->name)) {
 		if (dead->alive)
-			lua_usage(
-				L,
-				"verify.forensic: %s lives: only a dead cluster's disk is examined",
-				dead->name);
+			lua_usage(L,
+				  "verify.forensic: %s is running: the forensic check needs a dead "
+				  "cluster",
+				  dead->name);
 		if (!h->hold)
 			lua_usage(L,
-				  "verify.forensic: what was held of %s is used up: hold it again",
+				  "verify.forensic: the snapshot of %s was already used: take "
+				  "another one",
 				  h->of->name);
 		jsonl = xstrfmt("%s/lost.jsonl", runtime_dir(r));
 		sql = xstrfmt("%s/lost.sql", runtime_dir(r));

@@ -40,8 +40,8 @@ static int live(lua_State *L)
 		if (!*l.changefeed)
 			lua_usage(
 				L,
-				"the clusters file names no running changefeed: changefeed = \"its id\"");
-		if (!runtime_plan(r, "%s: GET /api/v2/changefeeds/%s, which goes on as it is",
+				"the clusters file has no changefeed: add changefeed = \"its ID\"");
+		if (!runtime_plan(r, "%s: GET /api/v2/changefeeds/%s, which is not changed",
 				  source->name, l.changefeed) &&
 		    cluster_changefeed_find(source->c, sink->c, l.changefeed, l.redo, &e) < 0)
 			return lua_raise(L, &e);
@@ -84,8 +84,9 @@ int lua_ground_needs(const char *thing, const struct ground *ground, struct strb
 		return 1;
 	strbuf_addf(
 		missing,
-		"pair: nothing runs already on the %s ground; on attach it does, where the clusters file names redo and "
-		"changefeed, and scenarios/failover.lua is this drill on a pair of drtest's own",
+		"pair: the %s ground has no existing pair; use attach with a clusters file that "
+		"has redo and changefeed, or scenarios/failover.lua for this drill on drtest's "
+		"own pair",
 		ground->name);
 	return 0;
 }

@@ -53,7 +53,7 @@ static int copy(lua_State *L)
 	struct store *from = NULL, *to = NULL;
 	int rc = -1;
 
-	if (runtime_plan(runtime_of(L), "copy the redo log %s to %s (it is only read)", from_uri,
+	if (runtime_plan(runtime_of(L), "copy the redo log %s to %s (only reads from it)", from_uri,
 			 to_uri)) {
 		push(L, &r);
 		return 1;

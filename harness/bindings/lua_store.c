@@ -42,7 +42,7 @@ static int store_health(void *object, struct err *e)
 		return 0;
 	proc_log_tail(s->log_path, 3, &tail);
 	err_set(e, proc_killed_by_others(minio_proc(s->minio)) ? ERR_KILLED : ERR_ENV, 0,
-		"the store died: MinIO ended by %s%s%s", proc_how(minio_proc(s->minio)),
+		"the store died: MinIO ended with %s%s%s", proc_how(minio_proc(s->minio)),
 		tail.len ? ": " : "", tail.buf);
 	strbuf_release(&tail);
 	return -1;
@@ -105,7 +105,10 @@ static int url(lua_State *L)
 
 	for (const char *part = path; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
 		if (!strncmp(part, "..", 2) && (part[2] == '/' || !part[2]))
-			return lua_usage(L, "store:url: a prefix does not go up: \"%.200s\"", path);
+			return lua_usage(L,
+					 "store:url: a prefix must not contain \"..\": "
+					 "\"%.200s\"",
+					 path);
 	for (size_t i = 0; i < s->n_buckets; i++)
 		if (strlen(s->bucket[i]) == n && !strncmp(s->bucket[i], path, n)) {
 			uri = bucket_uri(runtime_of(L), s, path);
@@ -114,7 +117,7 @@ static int url(lua_State *L)
 			return 1;
 		}
 	return lua_usage(L,
-			 "the store has no bucket '%.*s': t:store { buckets = { … } } names them",
+			 "the store has no bucket '%.*s': list it in t:store { buckets = { … } }",
 			 (int)n, path);
 }
 
@@ -141,7 +144,7 @@ static void read_buckets(lua_State *L, struct lua_store *s)
 		if (lua_isnil(L, -1))
 			break;
 		if (lua_type(L, -1) != LUA_TSTRING || s->n_buckets == STORE_BUCKETS_MAX)
-			lua_usage(L, "t:store: buckets are at most %d names", STORE_BUCKETS_MAX);
+			lua_usage(L, "t:store: at most %d buckets", STORE_BUCKETS_MAX);
 		const char *name = lua_tostring(L, -1);
 
 		if (strlen(name) < 3 || strlen(name) > 63 ||
@@ -167,7 +170,7 @@ static int make_buckets(struct runtime *r, struct lua_store *s, struct err *e)
 		store_free(st);
 		free(uri);
 		if (rc < 0)
-			return err_wrap(e, "make bucket %s", s->bucket[i]);
+			return err_wrap(e, "create bucket %s", s->bucket[i]);
 	}
 	return 0;
 }
@@ -238,8 +241,8 @@ static int make(lua_State *L)
 	}
 	if (strlen(user) >= sizeof(s->user) || strlen(password) >= sizeof(s->password) ||
 	    strlen(password) < 8 || strlen(user) < 3 || port > 65535)
-		lua_usage(L,
-			  "t:store: user has 3 to 64 bytes, password 8 to 128, port at most 65535");
+		lua_usage(L, "t:store: user must have 3 to 64 bytes, password 8 to 128; port must "
+			     "be at most 65535");
 	strcpy(s->user, user);
 	strcpy(s->password, password);
 	read_buckets(L, s);
@@ -249,9 +252,9 @@ static int make(lua_State *L)
 	if (runtime_ground(r)->store) {
 		if (runtime_ground(r)->store(&s->remote, &e) < 0)
 			lua_usage(L, "%s", e.text);
-		runtime_plan(
-			r,
-			"the clusters file's store, under a prefix of this run's own; what is put there stays");
+		runtime_plan(r,
+			     "the clusters file's store, under a prefix for this run; the objects "
+			     "stay there");
 		if (!runtime_planning(r) && runtime_ground(r)->leaves_objects &&
 		    runtime_ground(r)->leaves_objects(strrchr(runtime_data_dir(r), '/') + 1, &e) <
 			    0)
@@ -282,7 +285,7 @@ static int make(lua_State *L)
 		s->port = minio_port(s->minio);
 		s->pid = proc_pid(minio_proc(s->minio));
 		if (s->port != port)
-			runtime_note(r, "port %d is taken: the store listens on %d", (int)port,
+			runtime_note(r, "port %d is in use: the store listens on %d", (int)port,
 				     s->port);
 		owned_expect(r, s, true);
 	}

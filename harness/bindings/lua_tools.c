@@ -40,7 +40,8 @@ static void tell_of_password(struct runtime *r, const struct sql_endpoint *ep)
 	told = true;
 	runtime_note(
 		r,
-		"cdc redo has the secondary's password in its command line, where others on this machine can read it while it runs");
+		"cdc redo has the secondary's password on its command line, where others on this "
+		"machine can read it during the run");
 }
 
 static const char *version_of(struct lua_cluster *c, char out[64])
@@ -96,7 +97,8 @@ int tools_apply_redo(struct runtime *r, struct lua_cluster *c, const char *uri,
 	if (rc == 0)
 		runtime_note(
 			r,
-			"replay on %s by `cdc redo apply` (%.2f s): %llu log records by its own count; transactions are not counted by it",
+			"replay on %s by `cdc redo apply` (%.2f s): %llu log records by its own "
+			"count; it does not count transactions",
 			c->name, (double)st->total_us / 1e6, (unsigned long long)st->rows);
 	stock_release(&cdc);
 	free(tmp);
@@ -114,7 +116,8 @@ static int br(struct runtime *r, struct lua_cluster *c, bool restore, const char
 	int64_t start = clock_mono_ns();
 	tso_t ts = 0;
 	int rc = *pd ? stock_find(&tool, "br", version_of(c, version), e)
-		     : err_set(e, ERR_UNSUPPORTED, 0, "br needs a PD: %s has none", c->name);
+		     : err_set(e, ERR_UNSUPPORTED, 0, "br needs PD, which %s does not have",
+			       c->name);
 
 	if (rc == 0) {
 		look_for_stand_in(r, &tool, "--version", "br");
@@ -156,10 +159,12 @@ static int log_open(struct runtime *r, struct lua_cluster *c, const char *uri,
 
 	*log = xstrfmt("%s/logs/br-log-%s.log", runtime_dir(r), c->name);
 	if (!*pd)
-		return err_set(e, ERR_UNSUPPORTED, 0, "br needs a PD: %s has none", c->name);
+		return err_set(e, ERR_UNSUPPORTED, 0, "br needs PD, which %s does not have",
+			       c->name);
 	if (!strncmp(pd, "https://", 8))
 		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "%s: a log backup where PD has TLS: br log start and stop by hand",
+			       "%s: with TLS for PD, start and stop the log backup by hand (br "
+			       "log start, br log stop)",
 			       c->name);
 	if (stock_find(tool, "br", version_of(c, version), e) < 0)
 		return -1;
@@ -199,7 +204,7 @@ int tools_log_checkpoint(struct runtime *r, struct lua_cluster *c, tso_t *ts, st
 	*ts = st.checkpoint_ts;
 	if (rc == 0 && (st.error[0] || !strcmp(st.state, "ERROR")))
 		rc = err_set(e, ERR_ENV, 0, "the task is %s: %s", st.state,
-			     st.error[0] ? st.error : "br gives no reason");
+			     st.error[0] ? st.error : "no reason given");
 	stock_release(&tool);
 	free(log);
 	return rc < 0 ? err_wrap(e, "log backup of %s", c->name) : 0;

@@ -79,7 +79,7 @@ static int make(lua_State *L)
 	tso_t ts;
 
 	if (lua_type(L, 1) != LUA_TSTRING || !tso_parse(lua_tostring(L, 1), &ts))
-		return lua_usage(L, "a TSO is written as decimal digits in quotes");
+		return lua_usage(L, "a TSO must be decimal digits in quotes");
 	lua_tso_push(L, ts);
 	return 1;
 }

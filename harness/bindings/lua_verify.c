@@ -43,7 +43,7 @@ void lua_verify_push(lua_State *L, enum verdict v, const char *evidence, json_t 
 	lua_pushstring(L, word(e ? VERDICT_UNKNOWN : v));
 	lua_setfield(L, -2, "verdict");
 	if (e) {
-		snprintf(text, sizeof(text), "could not tell: %s", e->text);
+		snprintf(text, sizeof(text), "could not check: %s", e->text);
 		evidence = text;
 	}
 	words = thousands_text(evidence);
@@ -164,7 +164,8 @@ static int sums(lua_State *L)
 		return at_snapshots(L, c, start);
 	if (runtime_plan(
 		    runtime_of(L),
-		    "%s: SELECT COUNT(*), SUM(CRC32(…)) of each table, held against the sums in %s",
+		    "%s: SELECT COUNT(*), SUM(CRC32(…)) of each table, compared with the sums in "
+		    "%s",
 		    c->name, uri)) {
 		push_compare(L, &res, EVIDENCE_SUMS, start, NULL);
 		return 1;
@@ -210,10 +211,10 @@ static void read_ignore(lua_State *L, int index, char *out[IGNORE_MAX + 1])
 					lua_usage(L, "verify.same: ignore: more than %d patterns",
 						  IGNORE_MAX);
 				if (!memchr(p, '.', len))
-					lua_usage(
-						L,
-						"verify.same: ignore: \"%s\": db.table or db.table.column is wanted",
-						p);
+					lua_usage(L,
+						  "verify.same: ignore: \"%s\" must be db.table or "
+						  "db.table.column",
+						  p);
 				if (copy)
 					out[n] = xstrndup(p, len);
 				n++;
@@ -250,7 +251,7 @@ static void await_ddl(struct runtime *r, const struct lua_cluster *c)
 					   : NULL;
 
 	if (s && !tidb_wait_for_ddl(s, deadline_in_ms(DDL_MS)))
-		runtime_note(r, "%s: a DDL job still runs after %d minutes", c->name,
+		runtime_note(r, "%s: a DDL job is still running after %d minutes", c->name,
 			     DDL_MS / 60000);
 	sql_close(s);
 }
@@ -283,7 +284,7 @@ static void snapshot_field(lua_State *L, struct runtime *r, const char *name, ch
 {
 	lua_getfield(L, 3, name);
 	if (!lua_isnil(L, -1) && !runtime_on_tidb(r))
-		lua_usage(L, "verify.same: only TiDB can be read at an earlier TSO");
+		lua_usage(L, "verify.same: only TiDB can read at an earlier TSO");
 	if (!lua_isnil(L, -1))
 		snprintf(out, 24, "%llu", (unsigned long long)lua_tso_check(L, -1));
 	lua_pop(L, 1);
@@ -314,7 +315,7 @@ static int same(lua_State *L)
 		read_ignore(L, lua_gettop(L), ignore);
 		lua_pop(L, 1);
 		if (*ignore && runtime_tools(r)->compare)
-			lua_usage(L, "verify.same: ignore: not with compare=%s",
+			lua_usage(L, "verify.same: ignore does not work with compare=%s",
 				  "sync_diff_inspector");
 	}
 	if (!*at)
@@ -497,7 +498,7 @@ static int records(lua_State *L, enum verify_kind kind)
 			    : "ledger check: drtest_ledger of %s against the ledger%s",
 		    c->name,
 		    o.before_replay ? "; before the replay, for the record"
-		    : held          ? ", as it was held"
+		    : held          ? ", in its snapshot"
 				    : "")) {
 		o.cluster = (uint16_t)of->number;
 		o.tso_map = cluster_tso_map(of->c);
@@ -552,12 +553,14 @@ static int snapshot(lua_State *L)
 	struct err e = ERR_INIT;
 
 	if (!load && !ground_can(runtime_ground(r), ABLE_EXAMINE)) {
-		if (!runtime_plan(
-			    r, "no forensic check: the %s ground can't open a dead cluster's disk",
-			    runtime_ground(r)->name))
+		if (!runtime_plan(r,
+				  "no forensic check: the %s ground cannot open a dead cluster's "
+				  "disk",
+				  runtime_ground(r)->name))
 			runtime_note(
 				r,
-				"no forensic check: the %s ground can't open a dead cluster's disk",
+				"no forensic check: the %s ground cannot open a dead cluster's "
+				"disk",
 				runtime_ground(r)->name);
 		return 0;
 	}
@@ -613,7 +616,8 @@ static int isolation(lua_State *L)
 				 .db = audit->db };
 	struct isolation_result res = {
 		.verdict = VERDICT_UNKNOWN,
-		.evidence = "the load notes no history: its transactions' order can't be judged"
+		.evidence = "the load records no history, so the order of its transactions "
+			    "cannot be checked"
 	};
 	struct err e = ERR_INIT;
 	int64_t start = clock_mono_ns();

@@ -45,19 +45,19 @@ int lua_ways_needs(const char *thing, const struct ground *ground, struct strbuf
 	    !strcmp(thing, "take_back") /* its name of before */) {
 		if (binlog)
 			return pit_needs(missing) < 0 ? 0 : 1;
-		strbuf_addf(
-			missing,
-			"%s: binary logs are the local ground's; on %s stale reads and FLASHBACK serve",
-			thing, ground->name);
+		strbuf_addf(missing,
+			    "%s: only the local ground has binary logs; on %s, use stale reads and "
+			    "FLASHBACK",
+			    thing, ground->name);
 		return 0;
 	}
 	if (!strcmp(thing, "bdr")) {
 		if (!ground->clusters_stay)
 			return 1;
-		strbuf_addf(
-			missing,
-			"bdr: on clusters that stay (%s) their roles and the changefeed that runs are their operator's; on local and playground drtest makes a pair",
-			ground->name);
+		strbuf_addf(missing,
+			    "bdr: the roles and the changefeed of your own clusters (%s) belong to "
+			    "their operator; use local or playground, where drtest creates a pair",
+			    ground->name);
 		return 0;
 	}
 	if (!strcmp(thing, "log_backup")) {
@@ -66,10 +66,10 @@ int lua_ways_needs(const char *thing, const struct ground *ground, struct strbuf
 		/* TiDB has one task a cluster: on clusters that stay it is their operator's */
 		if (!ground->clusters_stay)
 			return 1;
-		strbuf_addf(
-			missing,
-			"log_backup: on clusters that stay `br log start` is their operator's, who may have one task alone (%s)",
-			ground->name);
+		strbuf_addf(missing,
+			    "log_backup: on your own clusters, `br log start` belongs to their "
+			    "operator, because a cluster can have only one task (%s)",
+			    ground->name);
 		return 0;
 	}
 	if (!strcmp(thing, "flashback_cluster") || !strcmp(thing, "restore_point")) {
@@ -78,18 +78,20 @@ int lua_ways_needs(const char *thing, const struct ground *ground, struct strbuf
 		strbuf_addf(
 			missing, "%s: %s", thing,
 			!strcmp(thing, "flashback_cluster")
-				? "MariaDB can't go back in place; there a backup and the binary log serve"
-				: "that is `br restore point`; on MariaDB restore and roll_forward serve");
+				? "MariaDB cannot go back in place; use a backup and the binary "
+				  "log"
+				: "this is `br restore point`; on MariaDB, use restore and "
+				  "roll_forward");
 		return 0;
 	}
 	if (strcmp(thing, "time_travel") != 0)
 		return -1;
 	if (ground_can(ground, ABLE_TIME_TRAVEL))
 		return 1;
-	strbuf_addf(
-		missing,
-		"time_travel: the %s ground's servers can't be read in the past; there a backup and the binary log serve",
-		ground->name);
+	strbuf_addf(missing,
+		    "time_travel: the %s ground cannot read old versions of data; use a backup and "
+		    "the binary log",
+		    ground->name);
 	return 0;
 }
 
@@ -103,7 +105,7 @@ int lua_cluster_unsupported(lua_State *L)
 	lua_pushstring(L, missing.buf);
 	strbuf_release(&missing);
 	if (rc < 0)
-		lua_usage(L, "t:unsupported: there is no '%s'", thing);
+		lua_usage(L, "t:unsupported: unknown '%s'", thing);
 	return rc == 0 ? 1 : 0;
 }
 
@@ -194,7 +196,7 @@ int lua_cluster_log_backup(lua_State *L)
 	lua_cluster_allowed(L, c, ABLE_BACKUP);
 	able(L, "log_backup");
 	if (flush && flush < LOG_BACKUP_FLUSH_MS_MIN)
-		lua_usage(L, "log_backup: flush = \"11s\" is the least that TiKV takes");
+		lua_usage(L, "log_backup: TiKV requires a flush of at least \"11s\"");
 	if (runtime_on_tidb(r) && !*uri)
 		lua_usage(L, "log_backup needs the URI of a prefix in a store");
 	if (runtime_on_tidb(r)
@@ -322,8 +324,8 @@ int lua_cluster_syncpoint(lua_State *L)
 		    ((!tso_parse(p.primary_ts, &primary) ||
 		      !tso_parse(p.secondary_ts, &secondary)) &&
 		     err_set(&e, ERR_BAD_DATA, 0,
-			     "tidb_cdc.syncpoint_v1 holds no TSOs: '%.24s', '%.24s'", p.primary_ts,
-			     p.secondary_ts) < 0)) {
+			     "tidb_cdc.syncpoint_v1 has invalid TSOs: '%.24s', '%.24s'",
+			     p.primary_ts, p.secondary_ts) < 0)) {
 			err_wrap(&e, "%s", c->name);
 			return lua_raise(L, &e);
 		}

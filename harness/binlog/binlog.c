@@ -59,7 +59,7 @@ static int fetch_failed(struct binlog *b, struct err *e)
 			mysql_error(m));
 	else if (mysql_errno(m) == 1236)
 		err_set(e, ERR_BAD_DATA, 1236,
-			"%s can't read its binary log behind GTID sequence %llu: %s", who.buf,
+			"%s cannot read its binary log after GTID sequence %llu: %s", who.buf,
 			(unsigned long long)b->last_seq, mysql_error(m));
 	else
 		sql_error(m, e, who.buf);
@@ -103,7 +103,7 @@ static int next_event(struct binlog *b, int64_t wait_ms, struct binlog_event *ev
 		return fetch_failed(b, e);
 	if (m->net.read_pos[0])
 		return err_set(e, ERR_BAD_DATA, 0,
-			       "a packet in the stream of the binary log that is no event");
+			       "a packet in the binary log stream that is not an event");
 	return binlog_event_parse(ev, m->net.read_pos + 1, n - 1, &b->checksum, e) < 0 ? -1 : 1;
 }
 
@@ -128,7 +128,8 @@ static int start_dump(struct binlog *b, struct err *e)
 	b->rpl = mariadb_rpl_init(m);
 	if (!b->rpl) {
 		err_set(e, ERR_ENV, 0,
-			"the client library has no replication interface of the version that drtest was built with");
+			"the client library does not have the version of the replication "
+			"interface that drtest was built with");
 		goto out;
 	}
 	if (mariadb_rpl_optionsv(b->rpl, MARIADB_RPL_SERVER_ID, o->replica_id) ||
@@ -337,7 +338,7 @@ static int end_group(struct binlog *b, struct binlog_txn *t, struct err *e)
 
 	if (drops && b->n_tables)
 		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "DROP of %s.%s within a transaction with rows can't be carried",
+			       "DROP of %s.%s within a transaction with rows cannot be replicated",
 			       b->selected.db, b->selected.table);
 	/* one commitTs can't hold a DDL and rows: the table is made, and left out */
 	if (b->selected.type && (drops || !b->only_lasting)) {
@@ -367,19 +368,19 @@ static int on_gtid(struct binlog *b, const struct binlog_event *ev, struct err *
 	if (binlog_gtid_parse(&g, ev, e) < 0)
 		return -1;
 	if (b->in_group)
-		return err_set(e, ERR_BAD_DATA, 0, "a transaction begins within another");
+		return err_set(e, ERR_BAD_DATA, 0, "a transaction starts within another");
 	if (g.domain != b->o.domain)
 		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "a transaction in GTID domain %u: drtest follows domain %u alone",
+			       "a transaction in GTID domain %u: drtest only follows domain %u",
 			       g.domain, b->o.domain);
 	b->passed = b->o.skip_server_id && g.seq <= b->o.after_seq;
 	b->elsewhere = b->o.skip_server_id && ev->server_id == b->o.skip_server_id;
 	if (!b->passed && g.seq <= b->last_seq)
-		return err_set(e, ERR_BAD_DATA, 0, "GTID sequence %llu comes behind %llu",
+		return err_set(e, ERR_BAD_DATA, 0, "GTID sequence %llu follows %llu",
 			       (unsigned long long)g.seq, (unsigned long long)b->last_seq);
 	if (g.flags & (GTID_PREPARED_XA | GTID_COMPLETED_XA))
 		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "an XA transaction (GTID sequence %llu) can't be carried",
+			       "an XA transaction (GTID sequence %llu) cannot be replicated",
 			       (unsigned long long)g.seq);
 	b->gtid = g;
 	b->in_group = true;
@@ -410,10 +411,11 @@ static int on_query(struct binlog *b, const struct binlog_event *ev, struct binl
 	if (b->query.unreadable && w->type)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"%s of %s.%s in the character set of collation %d, with bytes that are no text in it, can't be carried: send DDLs in utf8mb4",
+			"%s of %s.%s has bytes that are not valid text in the character set of "
+			"collation %d and cannot be replicated: send DDLs in utf8mb4",
 			w->first, w->db, w->table, b->query.unreadable);
 	if (w->is_xa)
-		return err_set(e, ERR_UNSUPPORTED, 0, "an XA transaction can't be carried");
+		return err_set(e, ERR_UNSUPPORTED, 0, "an XA transaction cannot be replicated");
 	if (w->is_dml)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
@@ -438,7 +440,8 @@ static int on_query(struct binlog *b, const struct binlog_event *ev, struct binl
 		if (!b->o.leave_out)
 			return err_set(
 				e, ERR_UNSUPPORTED, 0,
-				"CREATE TABLE %s.%s .. SELECT can't be carried: create the table first, then INSERT .. SELECT",
+				"CREATE TABLE %s.%s .. SELECT cannot be replicated: create the "
+				"table first, then INSERT .. SELECT",
 				w->db, w->table);
 		b->o.leave_out(b->o.schema_arg, w->db, w->table, SELECTED);
 		select_ddl(b); /* the group goes on with its rows */
@@ -451,8 +454,8 @@ static int on_query(struct binlog *b, const struct binlog_event *ev, struct binl
 	}
 	if (w->type)
 		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "%s of %s.%s within a transaction can't be carried", w->first, w->db,
-			       w->table);
+			       "%s of %s.%s within a transaction cannot be replicated", w->first,
+			       w->db, w->table);
 	return 0; /* BEGIN, temporary tables */
 }
 
@@ -520,7 +523,7 @@ static int handle_event(struct binlog *b, const struct binlog_event *ev, struct 
 			return err_set(e, ERR_BAD_DATA, 0, "a commit outside of a transaction");
 		return end_group(b, t, e);
 	case EV_XA_PREPARE:
-		return err_set(e, ERR_UNSUPPORTED, 0, "an XA transaction can't be carried");
+		return err_set(e, ERR_UNSUPPORTED, 0, "an XA transaction cannot be replicated");
 	case EV_INCIDENT:
 		return err_set(
 			e, ERR_BAD_DATA, 0,
@@ -544,13 +547,12 @@ static int handle_event(struct binlog *b, const struct binlog_event *ev, struct 
 	case EV_START_ENCRYPTION: return 0;
 	default:
 		if (ev->type >= EV_QUERY_COMPRESSED && ev->type <= EV_DELETE_ROWS_COMPRESSED)
-			return err_set(
-				e, ERR_UNSUPPORTED, 0,
-				"compressed events can't be carried: the primary needs log_bin_compress=OFF");
+			return err_set(e, ERR_UNSUPPORTED, 0,
+				       "compressed events cannot be replicated: the primary needs "
+				       "log_bin_compress=OFF");
 		if (ev->flags & EVENT_IGNORABLE)
 			return 0;
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "a binary log event of type %u is unknown here", ev->type);
+		return err_set(e, ERR_UNSUPPORTED, 0, "unknown binary log event type %u", ev->type);
 	}
 }
 

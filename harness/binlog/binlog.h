@@ -44,10 +44,12 @@ int64_t binlog_table_id(const char *db, const char *table);
 struct table_map;
 /* Reasons for leaving a table out that are in its structure: a TRUNCATE does not end them. A table
  * that is made LIKE it has the last two. */
-#define BINLOG_FK_ACTS \
-	"a foreign key of it changes its rows by itself (CASCADE, SET NULL), and the binary log does not show such changes"
-#define BINLOG_VERSIONED "it has system versioning, whose history each server writes itself"
-#define BINLOG_OVERLAPS "its key is one WITHOUT OVERLAPS, into which the server takes no REPLACE"
+#define BINLOG_FK_ACTS                                                                             \
+	"its foreign key changes rows by itself (CASCADE, SET NULL), and the binary log does not " \
+	"contain these changes"
+#define BINLOG_VERSIONED "it has system versioning, and each server writes its own history"
+#define BINLOG_OVERLAPS "its key is WITHOUT OVERLAPS, for which the server does not support REPLACE"
+
 struct binlog_opts {
 	struct sql_endpoint from;
 	/* the first transaction delivered is the one behind this GTID sequence number */

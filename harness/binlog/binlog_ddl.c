@@ -4,10 +4,12 @@
 #include "harness/binlog/binlog_impl.h"
 #include "harness/sql/rename.h"
 
-#define BY_PLACE \
-	"an ALTER that follows the order in which its rows lie (ADD .. AUTO_INCREMENT, IGNORE), which no key of it tells"
+#define BY_PLACE                                                                                   \
+	"an ALTER depends on the order of its rows (ADD .. AUTO_INCREMENT, IGNORE), which no key " \
+	"determines"
 
-/* The text of what the primary has done, where that is less than what the statement says. */
+/* The text of what the primary has done, where that is less than what the statement says.
+ */
 static const char *what_was_done(struct binlog *b)
 {
 	struct ddl_words *w = &b->words;
@@ -79,31 +81,37 @@ static int refuse_ddl(struct binlog *b, struct err *e)
 	if (!b->o.leave_out && acts_by_itself(b))
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"%s of %s.%s with a foreign key that changes rows by itself (CASCADE, SET NULL): the binary log does not show such"
-			" changes, so they can't be carried. Way out: a foreign key without such actions, and a new backup",
+			"%s of %s.%s with a foreign key that changes rows by itself (CASCADE, "
+			"SET NULL) cannot be replicated, because the binary log does not contain "
+			"these changes. Fix: use a foreign key without such actions, and take a "
+			"new backup",
 			w->first, w->db, w->table);
 	if (crosses_system(b))
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"\"%.200s\" can't be carried: it moves a table out of a system database or into one, and the secondary's own are not the"
-			" primary's. Way out: a new backup; next time copy the table",
+			"\"%.200s\" cannot be replicated: it moves a table into or out of a "
+			"system database, and the secondary's system databases differ from the "
+			"primary's. Fix: take a new backup; next time copy the table",
 			b->query.text.buf);
 	if (w->read_otherwise)
-		return err_set(
-			e, ERR_UNSUPPORTED, 0,
-			"\"%.200s\" can't be carried: it was read in the sql_mode that its session had before, which the binary log does not"
-			" tell. Way out: a new backup; next time SET sql_mode by a statement of its own",
-			b->query.text.buf);
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "\"%.200s\" cannot be replicated: it was read in the sql_mode "
+			       "that its session had before, which the binary log does not tell. "
+			       "Fix: a new backup; next time SET sql_mode by a statement of its "
+			       "own",
+			       b->query.text.buf);
 	if (w->tablespace)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"DISCARD or IMPORT TABLESPACE of %s.%s can't be carried: its rows come and go with files. Way out: a new backup",
+			"DISCARD or IMPORT TABLESPACE of %s.%s cannot be replicated: its rows "
+			"come and go with files. Fix: take a new backup",
 			w->db, w->table);
 	if (w->not_twice[0])
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"ALTER TABLE %s.%s gives the rows that are there a value of %s, which the secondary would compute anew. Way out: a new"
-			" backup; next time add the column with a constant default and fill it by UPDATE",
+			"ALTER TABLE %s.%s gives the rows that are there a value of %s, which "
+			"the secondary would compute anew. Fix: a new backup; next time add the "
+			"column with a constant default and fill it by UPDATE",
 			w->db, w->table, w->not_twice);
 	return 0;
 }

@@ -36,14 +36,15 @@ static int check_format(const uint8_t *body, size_t n, enum binlog_checksum *alg
 	    post[EV_WRITE_ROWS_V1 - 1] != ROWS_POST_HEADER || post[EV_QUERY - 1] != 13)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"the server's binary log has a format that is unknown here (a server older than MariaDB 5.3?)");
+			"the server's binary log has an unknown format (perhaps the server is "
+			"older than MariaDB 5.3)");
 	switch (body[n - EVENT_CHECKSUM_BYTES - 1]) {
 	case 0:
 	case 255: *alg = CHECKSUM_NONE; return 0;
 	case 1: *alg = CHECKSUM_CRC32; return 0;
 	default:
 		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "the server's binary log has a checksum that is unknown here");
+			       "the server's binary log has an unknown checksum algorithm");
 	}
 }
 
@@ -52,7 +53,7 @@ int binlog_event_parse(struct binlog_event *ev, const uint8_t *raw, size_t n,
 {
 	if (n < EVENT_HEADER_BYTES || binlog_le(raw + 9, 4) != n)
 		return err_set(e, ERR_BAD_DATA, 0,
-			       "binary log event whose length is not its own (%zu bytes)", n);
+			       "binary log event with a wrong length (%zu bytes)", n);
 	*ev = (struct binlog_event){ .when_s = (uint32_t)binlog_le(raw, 4),
 				     .type = raw[4],
 				     .server_id = (uint32_t)binlog_le(raw + 5, 4),
@@ -69,8 +70,7 @@ int binlog_event_parse(struct binlog_event *ev, const uint8_t *raw, size_t n,
 		if (*alg == CHECKSUM_CRC32 && crc32_of(raw, n - EVENT_CHECKSUM_BYTES) !=
 						      binlog_le(raw + n - EVENT_CHECKSUM_BYTES, 4))
 			return err_set(e, ERR_BAD_DATA, 0,
-				       "binary log event of type %u: its checksum does not fit",
-				       ev->type);
+				       "binary log event of type %u: wrong checksum", ev->type);
 		ev->n -= EVENT_CHECKSUM_BYTES;
 	}
 	return 0;
@@ -81,7 +81,7 @@ int binlog_gtid_parse(struct binlog_gtid *g, const struct binlog_event *ev, stru
 	size_t at = 13;
 
 	if (ev->n < at)
-		return err_set(e, ERR_BAD_DATA, 0, "GTID event cut off");
+		return err_set(e, ERR_BAD_DATA, 0, "truncated GTID event");
 	*g = (struct binlog_gtid){ .seq = binlog_le(ev->body, 8),
 				   .domain = (uint32_t)binlog_le(ev->body + 8, 4),
 				   .flags = ev->body[12] };
@@ -219,12 +219,12 @@ int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, st
 	strbuf_reset(&q->db);
 	strbuf_reset(&q->text);
 	if (ev->n < 13)
-		return err_set(e, ERR_BAD_DATA, 0, "query event cut off");
+		return err_set(e, ERR_BAD_DATA, 0, "truncated query event");
 	db_n = p[8];
 	status_n = (size_t)binlog_le(p + 11, 2);
 	p += 13;
 	if ((size_t)(end - p) < status_n + db_n + 1 || p[status_n + db_n])
-		return err_set(e, ERR_BAD_DATA, 0, "query event cut off");
+		return err_set(e, ERR_BAD_DATA, 0, "truncated query event");
 	q->session = (struct ddl_session){ .known = true,
 					   .timestamp_us = (int64_t)ev->when_s * 1000000,
 					   .error = (unsigned)binlog_le(ev->body + 9, 2),
@@ -287,5 +287,5 @@ int binlog_rows_parse(struct binlog_rows *r, const struct binlog_event *ev, stru
 	r->end = end;
 	return 0;
 damaged:
-	return err_set(e, ERR_BAD_DATA, 0, "rows event of type %u cut off", ev->type);
+	return err_set(e, ERR_BAD_DATA, 0, "truncated rows event of type %u", ev->type);
 }

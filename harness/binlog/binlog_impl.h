@@ -11,8 +11,9 @@
 #include "harness/binlog/savepoints.h"
 
 /* A reason for leaving a table out. */
-#define SELECTED \
-	"made by CREATE TABLE .. SELECT, whose rows can't be carried: create the table first, then INSERT .. SELECT"
+#define SELECTED                                                                                \
+	"created by CREATE TABLE .. SELECT, whose rows cannot be replicated: create the table " \
+	"first, then INSERT .. SELECT"
 
 struct map_entry {
 	uint64_t id;

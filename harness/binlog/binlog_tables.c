@@ -39,7 +39,8 @@ static int plan_of(struct binlog *b, struct table_map *map, const struct binlog_
 
 	if (table_map_is_sequence(map)) {
 		err_set(e, ERR_UNSUPPORTED, 0,
-			"a sequence: it is made on the secondary, and its values are not carried");
+			"a sequence: it is created on the secondary, but its values are not "
+			"replicated");
 		table_map_release(map);
 	} else {
 		for (int attempt = 0; attempt < 2 && !*plan; attempt++) {
@@ -156,8 +157,7 @@ int binlog_on_rows(struct binlog *b, const struct binlog_event *ev, struct err *
 		return 0;
 	m = find_map(b, r.table_id);
 	if (!m)
-		return err_set(e, ERR_BAD_DATA, 0,
-			       "rows of table id %llu, which no table map has told",
+		return err_set(e, ERR_BAD_DATA, 0, "rows of table ID %llu, which has no table map",
 			       (unsigned long long)r.table_id);
 	if (!m->plan)
 		return 0;

@@ -1,7 +1,6 @@
-/* A table's structure as the binary log alone tells it at its place: for when nobody has it any
- * more, because the primary has changed the table since. With binlog_row_metadata = FULL a table
- * map has names, types, collations, the primary key; other unique keys and generated columns it has
- * not. */
+/* A table's structure derived only from its table map in the binary log, for a table that the
+ * primary has changed since. With binlog_row_metadata = FULL, a table map has names, types,
+ * collations and the primary key, but not other unique keys or generated columns. */
 #ifndef HARNESS_BINLOG_MAP_SCHEMA_H
 #define HARNESS_BINLOG_MAP_SCHEMA_H
 

@@ -297,7 +297,8 @@ static int load_part(struct netting *n, struct part *p, bool split, struct err *
 		}
 		if (size && fread(buf, 1, size, p->f) != size) {
 			err_set(e, ERR_IO, 0,
-				"read a huge transaction back: the temporary file in %s is cut off",
+				"read a huge transaction back: the temporary file in %s is "
+				"truncated",
 				n->tmp_dir);
 			goto out;
 		}

@@ -1,7 +1,7 @@
 /* One net change per key and transaction, as TiDB has it: of each key the image before the
  * transaction and the image after it. Tables are numbers, keys and images are bytes, compared as
- * such. What outgrows the memory goes to nameless files, cut by the keys' hash until each part
- * fits. */
+ * such. What exceeds the memory limit goes to unlinked files, partitioned by key hash until each
+ * part fits. */
 #ifndef HARNESS_BINLOG_NETTING_H
 #define HARNESS_BINLOG_NETTING_H
 

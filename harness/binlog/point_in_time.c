@@ -228,8 +228,8 @@ int pit_roll_forward(const struct pit_target *to, const struct pit_source *sourc
 		goto out;
 	if (*until && last < first) {
 		err_set(e, ERR_USAGE, 0,
-			"the point %" PRIu64 " is before the backup, %" PRIu64
-			": an older backup, or a later point",
+			"the point %" PRIu64 " is before the backup, %" PRIu64 ": use an older "
+			"backup or a later point",
 			*until, from);
 		goto out;
 	}
@@ -247,8 +247,9 @@ int pit_roll_forward(const struct pit_target *to, const struct pit_source *sourc
 	}
 	if (last ? found != last - first : found == UINT64_MAX) {
 		err_set(e, ERR_BAD_DATA, 0,
-			"the binary logs of %s do not hold all of the transactions from the backup to the point: they were purged "
-			"(keep them: set_gc(false)), so a later backup, or another way",
+			"the binary logs of %s do not hold all of the transactions from the "
+			"backup to the point: they were purged (keep them with set_gc(false)); "
+			"use a later backup, or another way back",
 			source->name);
 		goto out;
 	}
@@ -283,7 +284,8 @@ int pit_flashback(const struct pit_target *to, const struct pit_source *source, 
 		goto out;
 	if (!strstr(text.buf, "\nBINLOG '\n") || !strstr(text.buf, "START TRANSACTION")) {
 		err_set(e, ERR_UNSUPPORTED, 0,
-			"the transaction has no rows to reverse: a DDL (DROP, TRUNCATE) is not taken back by a binary log");
+			"the transaction has no rows to reverse: a binary log cannot reverse a "
+			"DDL (DROP, TRUNCATE)");
 		goto out;
 	}
 	rc = apply(to, d, e);

@@ -90,34 +90,35 @@ static int plan_column(const struct row_plan *p, struct plan_column *pc, const s
 	const char *db = p->map.db, *table = p->map.table;
 
 	if (pc->map.name && strcmp(pc->map.name, c->name))
-		return err_set(
-			e, ERR_BAD_DATA, 0,
-			"%s.%s: the binary log has a column %s where the schema has %s: the schema is not of this position",
-			db, table, pc->map.name, c->name);
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "%s.%s: the binary log has a column %s where the schema has %s: the "
+			       "schema does not belong to this position",
+			       db, table, pc->map.name, c->name);
 	if (c->is_virtual) {
 		pc->out = -1;
 		return 0;
 	}
 	if (pc->map.type == BT_BLOB_COMPRESSED || pc->map.type == BT_VARCHAR_COMPRESSED)
 		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "%s.%s.%s: a COMPRESSED column (%s) can't be carried", db, table,
+			       "%s.%s.%s: a COMPRESSED column (%s) cannot be replicated", db, table,
 			       c->name, c->sql_type);
 	if (c->type == COL_UNKNOWN || pc->map.type == BT_GEOMETRY || pc->map.type == BT_JSON ||
 	    pc->map.type == BT_DECIMAL_OLD)
-		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: type %s can't be carried", db,
+		return err_set(e, ERR_UNSUPPORTED, 0, "%s.%s.%s: type %s cannot be replicated", db,
 			       table, c->name, c->sql_type);
 	if (!row_type_fits(c, &pc->map))
 		return err_set(
 			e, ERR_BAD_DATA, 0,
-			"%s.%s.%s: type %u in the binary log, %s in the schema: the schema is not of this position",
+			"%s.%s.%s: type %u in the binary log, %s in the schema: the schema does "
+			"not belong to this position",
 			db, table, c->name, pc->map.type, c->sql_type);
 	if ((pc->map.type == BT_TIME || pc->map.type == BT_DATETIME ||
 	     pc->map.type == BT_TIMESTAMP) &&
 	    c->decimals)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"%s.%s.%s: fractional %s in the format of mysql56_temporal_format=OFF can't be carried: set it ON "
-			"and rebuild the table",
+			"%s.%s.%s: fractional %s in the format of mysql56_temporal_format=OFF "
+			"cannot be replicated: set it to ON and rebuild the table",
 			db, table, c->name, c->sql_type);
 	pc->type = c->type;
 	pc->length = c->length;
@@ -224,19 +225,22 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct ch
 	if (shown != s->n_columns)
 		return err_set(
 			e, ERR_BAD_DATA, 0,
-			"%s.%s: %u columns in the binary log, %zu in the schema: the schema is not of this position",
+			"%s.%s: %u columns in the binary log, %zu in the schema: the schema does "
+			"not belong to this position",
 			p->map.db, p->map.table, p->map.n_columns, s->n_columns);
 	if (s->handle < 0 && !p->keyless && s->n_uniques && s->uniques[0].primary &&
 	    s->uniques[0].prefix)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"%s.%s has a primary key over the beginning of a column: such a key does not find a row",
+			"%s.%s has a primary key on a column prefix, which does not identify a "
+			"row",
 			p->map.db, p->map.table);
 	p->keyless = p->keyless && s->handle < 0;
 	if (s->handle < 0 && !p->keyless)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"%s.%s has neither a primary key nor a unique key without NULLs: its changes can't be carried",
+			"%s.%s has neither a primary key nor a unique key without NULLs: its "
+			"changes cannot be replicated",
 			p->map.db, p->map.table);
 	p->columns = xcalloc(p->map.n_columns, sizeof(*p->columns));
 	p->fields = xcalloc(p->map.n_columns, sizeof(*p->fields));
@@ -270,7 +274,8 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct ch
 		if (pc->out < 0)
 			return err_set(
 				e, ERR_UNSUPPORTED, 0,
-				"%s.%s.%s: a virtual column in the key that finds a row can't be carried",
+				"%s.%s.%s: a virtual column in the key that identifies a row "
+				"cannot be replicated",
 				p->map.db, p->map.table, s->columns[handle->columns[j]].name);
 		pc->is_key = true;
 		p->key[p->n_key++] = handle->columns[j];
@@ -393,7 +398,7 @@ int row_plan_take(struct row_plan *p, const uint8_t **at, const uint8_t *end,
 	for (uint32_t i = 0; i < p->map.n_columns; i++)
 		n_present += bit_at(present, i);
 	if ((size_t)(end - q) < (n_present + 7) / 8)
-		return refuse_damaged(p, "cut off in its NULL bits", e);
+		return refuse_damaged(p, "truncated in its NULL bits", e);
 	nulls = q;
 	q += (n_present + 7) / 8;
 	strbuf_reset(image);
@@ -468,8 +473,9 @@ static int no_text(const struct row_plan *p, const struct plan_column *pc, const
 
 	add_hex(&bytes, s + at, n - at);
 	err_set(e, ERR_UNSUPPORTED, 0,
-		"%s.%s.%.*s: the bytes %s, at %zu, are no text in %.*s that leads back to the same bytes: it can't be carried; "
-		"write such bytes into a VARBINARY or BLOB column",
+		"%s.%s.%.*s: the bytes %s, at %zu, do not survive a conversion from %.*s and "
+		"back, so the value cannot be replicated; use a VARBINARY or BLOB column for "
+		"such bytes",
 		p->map.db, p->map.table, (int)c->name.n, c->name.p, bytes.buf, at,
 		(int)c->charset.n, c->charset.p);
 	strbuf_release(&bytes);
@@ -566,7 +572,7 @@ static int field_value(struct row_plan *p, const struct plan_column *pc, const u
 		len = pc->type == COL_DECIMAL ? row_text_decimal(&pc->map, f, n, text)
 					      : row_text_temporal(&pc->map, f, text);
 		if (len < 0)
-			return damaged_at(p, pc, "no value of its type", e);
+			return damaged_at(p, pc, "not a value of its type", e);
 		v->kind = REDO_STR;
 		v->s = keep_bytes(mem, text, (size_t)len);
 		return 0;
@@ -650,5 +656,5 @@ int row_plan_decode(struct row_plan *p, const void *image, size_t n, struct txn_
 			return e->kind == ERR_UNSUPPORTED ? of_row(p, image, n, e) : -1;
 		q += size;
 	}
-	return q == end ? 0 : refuse_damaged(p, "bytes behind its last column", e);
+	return q == end ? 0 : refuse_damaged(p, "extra bytes after its last column", e);
 }

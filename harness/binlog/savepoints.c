@@ -156,7 +156,8 @@ static int read_tape(struct savepoints *s, uint64_t at, size_t n, struct strbuf 
 		if (got <= 0)
 			return got < 0 ? has_failed(s, e)
 				       : err_set(e, ERR_IO, 0,
-						 "the file of a transaction with savepoints is cut off");
+						 "the file of a transaction with savepoints is "
+						 "truncated");
 		had += (size_t)got;
 		at += (uint64_t)got;
 		n -= (size_t)got;

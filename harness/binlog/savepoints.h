@@ -1,8 +1,7 @@
-/* The part of a transaction that a ROLLBACK TO SAVEPOINT may take back: from its first savepoint
- * on, changes are held in the order in which they came, in memory and beyond that in a nameless
- * file, until the transaction ends. The server cuts its log itself where it can; where it "cannot
- * safely roll back" (a temporary table was made, a table without transactions was written) the log
- * has all of it. */
+/* The part of a transaction that a ROLLBACK TO SAVEPOINT can undo: from the first savepoint on,
+ * changes are kept in order, in memory and then in an unlinked file, until the transaction ends.
+ * The server cuts its log itself where it can; where it "cannot safely roll back" (a temporary
+ * table was made, a table without transactions was written) the log has all of it. */
 #ifndef HARNESS_BINLOG_SAVEPOINTS_H
 #define HARNESS_BINLOG_SAVEPOINTS_H
 

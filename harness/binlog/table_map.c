@@ -376,8 +376,8 @@ int table_map_parse(struct table_map *m, const uint8_t *body, size_t n, struct e
 		return 0;
 	if (m->db && m->table)
 		err_set(e, ERR_BAD_DATA, 0,
-			"table map of %s.%s: damaged, or with a column type that is unknown here",
-			m->db, m->table);
+			"table map of %s.%s: damaged, or with an unknown column type", m->db,
+			m->table);
 	else
 		err_set(e, ERR_BAD_DATA, 0, "damaged table map event");
 	table_map_release(m);

@@ -1,4 +1,5 @@
-/* A TABLE_MAP event: what a binary log says of a table's columns before it shows rows of it. */
+/* A TABLE_MAP event: the description of a table's columns that precedes its rows in a binary log.
+ */
 #ifndef HARNESS_BINLOG_TABLE_MAP_H
 #define HARNESS_BINLOG_TABLE_MAP_H
 

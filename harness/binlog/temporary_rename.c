@@ -64,7 +64,7 @@ static const struct table_schema *no_rows(void *unused, const char *db, const ch
 					  const struct table_map *map, int attempt, struct err *e)
 {
 	(void)unused, (void)db, (void)table, (void)map, (void)attempt;
-	err_set(e, ERR_UNSUPPORTED, 0, "DDLs alone are read");
+	err_set(e, ERR_UNSUPPORTED, 0, "only DDLs are read");
 	return NULL;
 }
 

@@ -1,6 +1,6 @@
-/* RENAME TABLE of temporary tables: MariaDB logs it as that of any table, and nothing in the event
- * tells. What was renamed is on the primary under its new name, unless a later DDL has taken it
- * away; a temporary table is not, and a later DDL can make a table of that name. */
+/* RENAME TABLE of temporary tables: MariaDB logs it like any other RENAME, and the event does not
+ * say so. A renamed permanent table exists on the primary under its new name unless a later DDL
+ * removed it; a temporary one does not, although a later DDL can create a table with that name. */
 #ifndef HARNESS_BINLOG_TEMPORARY_RENAME_H
 #define HARNESS_BINLOG_TEMPORARY_RENAME_H
 

@@ -1,4 +1,4 @@
-/* Memory that is given out in small pieces and taken back at once: what one transaction needs. */
+/* Memory for one transaction, allocated in small pieces and freed at once. */
 #ifndef HARNESS_BINLOG_TXN_MEM_H
 #define HARNESS_BINLOG_TXN_MEM_H
 

@@ -21,7 +21,7 @@ struct cluster *cluster_new(const struct cluster_opts *o, struct err *e)
 
 	if (fs_exists(o->dir)) {
 		err_set(e, ERR_ENV, 0,
-			"%s: %s is there already: `drtest clean` removes what an earlier run left",
+			"%s: %s exists already: `drtest clean` removes what an earlier run left",
 			o->name, o->dir);
 		return NULL;
 	}
@@ -167,7 +167,7 @@ struct feed *cluster_feed(struct cluster *c)
 
 static int refuse_verb(const struct cluster *c, struct err *e, const char *what)
 {
-	return err_set(e, ERR_UNSUPPORTED, 0, "%s: the %s ground can't %s", c->name,
+	return err_set(e, ERR_UNSUPPORTED, 0, "%s: the %s ground cannot %s", c->name,
 		       c->ground->name, what);
 }
 
@@ -301,9 +301,10 @@ int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struc
 	if (o->syncpoint_ms && !c->ops->changefeed)
 		return refuse_verb(
 			c, e,
-			"make syncpoints, which are TiCDC's: stop the load and compare at rest");
+			"write syncpoints, which only TiCDC does: stop the load and compare "
+			"without writes");
 	if (*slot || *feeding)
-		return err_set(e, ERR_USAGE, 0, "%s has %d changefeeds already: stop one first",
+		return err_set(e, ERR_USAGE, 0, "%s already has %d changefeeds: stop one first",
 			       c->name, CLUSTER_FEEDS_MAX);
 	*number = ++c->feeds;
 	if (c->ops->changefeed) {
@@ -509,9 +510,9 @@ int cluster_changefeed_find(struct cluster *c, struct cluster *sink, const char 
 			    const char *redo_uri, struct err *e)
 {
 	if (!c->ops->find_changefeed)
-		return refuse_verb(c, e, "follow a changefeed that others made");
+		return refuse_verb(c, e, "follow an existing changefeed");
 	if (cluster_feeds(c))
-		return err_set(e, ERR_USAGE, 0, "%s has a changefeed already", c->name);
+		return err_set(e, ERR_USAGE, 0, "%s already has a changefeed", c->name);
 	c->feed_number = ++c->feeds;
 	free(c->status_path);
 	c->status_path = xstrfmt("%s/feed-%u.status", c->dir, c->feeds);
@@ -547,8 +548,8 @@ int cluster_health(struct cluster *c, struct err *e)
 	if (!c->server || proc_running(c->server))
 		return 0;
 	return err_set(e, proc_killed_by_others(c->server) ? ERR_KILLED : ERR_ENV, 0,
-		       "%s died on its own: %s (its log: logs/%s.log)", c->name,
-		       proc_how(c->server), c->name);
+		       "%s died by itself: %s (its log: logs/%s.log)", c->name, proc_how(c->server),
+		       c->name);
 }
 
 int cluster_position(struct cluster *c, uint64_t *position, struct err *e)
@@ -670,7 +671,7 @@ int cluster_log_backup(struct cluster *c, struct deadline d, struct err *e)
 		goto out;
 	}
 	if (c->log_backup) {
-		err_set(e, ERR_USAGE, 0, "%s's binary logs are streamed already", c->name);
+		err_set(e, ERR_USAGE, 0, "%s's binary logs are already being streamed", c->name);
 		goto out;
 	}
 	c->log_backup_dir = xstrfmt("%s-log-backup", c->dir);
@@ -694,10 +695,10 @@ int cluster_roll_forward(struct cluster *c, const struct cluster *source, tso_t 
 	int rc = pit_open(&p, c, source, e);
 
 	if (rc == 0 && !*until && !source->log_backup_dir)
-		rc = err_set(
-			e, ERR_USAGE, 0,
-			"%s has no log backup, and no point was given: start one before (log_backup)",
-			source->name);
+		rc = err_set(e, ERR_USAGE, 0,
+			     "%s has no log backup, and no point was given: start one beforehand "
+			     "(log_backup)",
+			     source->name);
 	if (rc == 0 && !*until)
 		p.source.data_dir = source->log_backup_dir;
 	if (rc == 0)
@@ -715,7 +716,7 @@ int cluster_flashback(struct cluster *c, const struct cluster *source, tso_t at,
 	if (rc == 0)
 		rc = pit_flashback(&p.to, &p.source, at, d, e);
 	pit_close(&p);
-	return rc < 0 ? err_wrap(e, "take a transaction back on %s", c->name) : 0;
+	return rc < 0 ? err_wrap(e, "reverse a transaction on %s", c->name) : 0;
 }
 
 int cluster_flashback_cluster(struct cluster *c, tso_t ts, struct deadline d, struct err *e)

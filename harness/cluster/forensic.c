@@ -91,13 +91,14 @@ struct cluster_hold *cluster_hold(const struct sql_endpoint *ep, const char *nam
 	if (rc == 0 && tries == HOLD_TRIES)
 		rc = err_set(
 			e, ERR_TIMEOUT, 0,
-			"it is written to: its connections can't agree on one state (tried %d times)",
+			"it is being written to: its connections do not see one state (tried %d "
+			"times)",
 			tries);
 	strbuf_release(&before);
 	strbuf_release(&after);
 	if (rc == 0)
 		return h;
-	err_wrap(e, "hold the state of %s", name);
+	err_wrap(e, "take a snapshot of %s", name);
 	cluster_hold_free(h);
 	return NULL;
 }
@@ -305,7 +306,7 @@ static int back_to_point(struct forensic *b, struct err *e)
 out:
 	binlog_close(log);
 	strbuf_release(&pos);
-	return rc < 0 ? err_wrap(e, "back to the replay point") : 0;
+	return rc < 0 ? err_wrap(e, "go back to the replay point") : 0;
 }
 
 /* ---- the check ---- */
@@ -346,23 +347,22 @@ static void conclude(const struct forensic *b, const char *held, const char *com
 	int n;
 
 	if (r->verdict == VERDICT_UNKNOWN) {
-		snprintf(
-			r->evidence, sizeof(r->evidence),
-			"a DDL was run after the replay point, which the disk can't take back (%s): %.300s",
-			b->ddl, compared);
+		snprintf(r->evidence, sizeof(r->evidence),
+			 "a DDL ran after the replay point and cannot be reversed (%s): %.300s",
+			 b->ddl, compared);
 		return;
 	}
 	if (r->verdict == VERDICT_FAIL) {
 		snprintf(r->evidence, sizeof(r->evidence), "%.500s", compared);
 		return;
 	}
-	n = snprintf(r->evidence, sizeof(r->evidence),
-		     "at the replay point the dead primary's disk holds what %s holds: %" PRIu64
-		     " rows of %" PRIu64 " tables; after it %" PRIu64 " transactions, %" PRIu64
-		     " of them acknowledged%s",
-		     held, r->rows, r->tables, r->lost_transactions, r->lost_acked,
-		     r->lost_transactions && b->o.lost_sql ? ", are in lost.jsonl and lost.sql"
-							   : "");
+	n = snprintf(
+		r->evidence, sizeof(r->evidence),
+		"at the replay point, the dead primary's disk equals %s: %" PRIu64
+		" rows of %" PRIu64 " "
+		"tables; after it %" PRIu64 " transactions, %" PRIu64 " of them acknowledged%s",
+		held, r->rows, r->tables, r->lost_transactions, r->lost_acked,
+		r->lost_transactions && b->o.lost_sql ? ", are in lost.jsonl and lost.sql" : "");
 	if (r->acked_gone && n > 0 && (size_t)n < sizeof(r->evidence))
 		snprintf(r->evidence + n, sizeof(r->evidence) - (size_t)n,
 			 "; %" PRIu64 " acknowledged ones are not even on the disk", r->acked_gone);

@@ -1,4 +1,4 @@
-/* The dead primary's disk as a witness. Its server is started again apart from everything, its rows
+/* The dead primary's disk as evidence. Its server is started in isolation, its rows
  * are taken back to the replay point (by the binary log's before-images, in a transaction that is
  * never committed), and compared with the secondary as it stood after the replay. What the disk
  * holds beyond the point is what was lost: written out for people who may bring it in by hand. */

@@ -30,17 +30,19 @@ static const struct {
 	const char *where;
 } accounts[] = {
 	{ "compare", "drtest_compare", GRANTS_COMPARE,
-	  "on both sides of `drtest diff`. Triggers and events, which are never compared, are named only with TRIGGER and EVENT" },
+	  "on both sides of `drtest diff`. It needs TRIGGER and EVENT only to list triggers and "
+	  "events, which are never compared" },
 	{ "watch", "", GRANTS_ACCOUNTS,
-	  "no account: `drtest redo watch`, `meta`, `check` and `cat` read the store alone. Its key needs to list and "
-	  "read the redo log's prefix" },
+	  "no account: `drtest redo watch`, `meta`, `check` and `cat` only read the store. The "
+	  "store's key must be able to list and read the redo log's prefix" },
 	{ "rehearse", "drtest_rehearse", GRANTS_PRIMARY,
-	  "on the primary, which is read and never written; also for `drtest backup`" },
+	  "on the primary, which is only read; also for `drtest backup`" },
 	{ "rehearse", "drtest_scratch", GRANTS_SCRATCH,
 	  "on the scratch cluster; also for `drtest restore` and `drtest redo apply`" },
 	{ "drill", "drtest_drill", GRANTS_DRILL, "on each cluster of the drill" },
 	{ "drill", "drtest_sink", GRANTS_SINK,
-	  "TiCDC's, on each cluster that a changefeed writes to: sink = { user = …, password = … } in the clusters file" },
+	  "TiCDC's account, on each cluster that a changefeed writes to: sink = { user = …, "
+	  "password = … } in the clusters file" },
 };
 
 void grants_list(enum grants_account a, enum sql_flavor kind, struct strbuf *out)
@@ -78,28 +80,29 @@ static void add_notes(enum grants_account a, enum sql_flavor kind, struct strbuf
 	if (kind == SQL_TIDB && (a == GRANTS_PRIMARY || a == GRANTS_DRILL))
 		strbuf_addstr(
 			out,
-			"-- SYSTEM_VARIABLES_ADMIN holds garbage collection while the backup is read: leave it out "
-			"where allow has no \"gc\"\n");
+			"-- SYSTEM_VARIABLES_ADMIN holds garbage collection while the backup is "
+			"read: remove it if allow has no \"gc\"\n");
 	if (kind == SQL_TIDB && (a == GRANTS_PRIMARY || a == GRANTS_SCRATCH))
 		strbuf_addstr(
 			out,
 			a == GRANTS_PRIMARY
-				? "-- BACKUP_ADMIN: leave it out where the clusters file names a backup\n"
-				: "-- RESTORE_ADMIN: leave it out for `drtest redo apply` alone\n");
+				? "-- BACKUP_ADMIN: remove it if the clusters file has a backup\n"
+				: "-- RESTORE_ADMIN: remove it if you only use `drtest redo "
+				  "apply`\n");
 	if (kind != SQL_TIDB && (a == GRANTS_PRIMARY || a == GRANTS_DRILL))
 		strbuf_addstr(
 			out,
-			"-- RELOAD holds DDLs back for the moment of the snapshot: without it a backup begins again when one "
-			"comes between\n");
+			"-- RELOAD blocks DDLs during the snapshot: without it, a backup starts "
+			"over if a DDL comes between\n");
 	if (kind != SQL_TIDB && (a == GRANTS_SCRATCH || a == GRANTS_DRILL))
-		strbuf_addf(
-			out,
-			"-- %s: only where a restored view has another account as its definer\n",
-			kind == SQL_MYSQL ? "SET_USER_ID" : "SET USER");
+		strbuf_addf(out,
+			    "-- %s: only if a restored view has another account as its definer\n",
+			    kind == SQL_MYSQL ? "SET_USER_ID" : "SET USER");
 	if (a == GRANTS_SCRATCH || a == GRANTS_DRILL)
 		strbuf_addf(
 			out,
-			"-- PROCESS and %s: to see and end what a dead changefeed left running there\n",
+			"-- PROCESS and %s: to see and kill what a dead changefeed left running "
+			"there\n",
 			kind == SQL_MARIADB ? "CONNECTION ADMIN" : "CONNECTION_ADMIN");
 }
 

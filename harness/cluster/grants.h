@@ -1,6 +1,6 @@
-/* The least rights, per role, of the accounts that drtest is given: one table, from which `drtest
- * doctor --grants` prints SQL, `drtest doctor --clusters` tells what is lacking, and TiCDC's user
- * is made. */
+/* The least rights, per role, of drtest's accounts, in one table: `drtest doctor --grants` prints
+ * it as SQL, `drtest doctor --clusters` reports missing privileges from it, and TiCDC's user is
+ * created from it. */
 #ifndef HARNESS_CLUSTER_GRANTS_H
 #define HARNESS_CLUSTER_GRANTS_H
 

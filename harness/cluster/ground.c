@@ -33,7 +33,7 @@ const struct ground *ground_find(const char *name, struct err *e)
 	for (size_t i = 0; all[i]; i++)
 		if (!strcmp(all[i]->name, name))
 			return all[i];
-	err_set(e, ERR_USAGE, 0, "there is no ground '%s' (%s)", name, ground_names());
+	err_set(e, ERR_USAGE, 0, "unknown ground '%s' (use %s)", name, ground_names());
 	return NULL;
 }
 
@@ -103,8 +103,8 @@ void ground_say_tool(ground_say_fn *say, void *arg, const char *what, char *path
 void ground_plan_kill(const struct ground_plan *p, struct strbuf *out)
 {
 	strbuf_addf(out,
-		    p->interrupt
-			    ? "Ctrl+C (SIGINT to the group) to %s"
-			    : "SIGKILL to every process of %s and its changefeed in one instant",
+		    p->interrupt ? "Ctrl+C (SIGINT to the group) to %s"
+				 : "SIGKILL to every process of %s and its changefeed at the same "
+				   "moment",
 		    p->cluster);
 }

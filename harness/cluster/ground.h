@@ -1,7 +1,8 @@
-/* A ground: where clusters come from, as one const table. local.c, playground.c and attach.c have
- * one each; ground.c lists them, and nobody compares names. A new ground is a file with a `struct
- * ground`, the `struct cluster_ops` of its clusters, and its line in ground.c. What it can follows
- * from what its tables have. NULL is fine for each function that says so. */
+/* A ground, which provides clusters, as one const table. local.c, playground.c and attach.c have
+ * one each; ground.c lists them, and no code compares names. A new ground is a file with a `struct
+ * ground` and the `struct cluster_ops` of its clusters, its line in ground.c and its declaration
+ * here. Its abilities follow from the functions that it has. NULL is allowed where the comment of a
+ * function says so. */
 #ifndef HARNESS_CLUSTER_GROUND_H
 #define HARNESS_CLUSTER_GROUND_H
 

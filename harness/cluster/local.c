@@ -197,7 +197,8 @@ static int spawn_server(struct cluster *c, struct err *e)
 
 	if (c->clock_skew_s && !lib) {
 		err_set(e, ERR_ENV, 0,
-			"libfaketime is not installed: a clock that is off needs it (apt-get install faketime)");
+			"libfaketime is not installed: a wrong clock needs it (apt-get install "
+			"faketime)");
 		goto out;
 	}
 	if (lib) {
@@ -297,7 +298,7 @@ static int local_start_wait(struct cluster *c, struct deadline d, struct err *e)
 		if (pause_ms(20, d) < 0) {
 			if (clock_cancelled())
 				return err_set(e, ERR_CANCELLED, 0, "interrupted");
-			return err_set(e, ERR_TIMEOUT, 0, "127.0.0.1:%d does not answer: %s",
+			return err_set(e, ERR_TIMEOUT, 0, "127.0.0.1:%d does not respond: %s",
 				       c->port, why.text);
 		}
 	}
@@ -318,8 +319,8 @@ static int port_refuses(struct cluster *c, struct err *e)
 	while (!port_is_free(c->port))
 		if (deadline_passed(d))
 			return err_set(e, ERR_TIMEOUT, 0,
-				       "port %d still answers %d ms after the kill", c->port,
-				       REFUSE_MS);
+				       "port %d still accepts connections %d ms after the kill",
+				       c->port, REFUSE_MS);
 		else
 			usleep(2000);
 	return 0;
@@ -344,7 +345,7 @@ static int local_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns,
 		if (c->more[i].feed)
 			victims[n++] = feed_proc(c->more[i].feed);
 	if (!n)
-		return err_set(e, ERR_USAGE, 0, "nothing of it runs");
+		return err_set(e, ERR_USAGE, 0, "it is not running");
 	if (proc_kill_all(victims, n, at_ns, e) < 0)
 		return -1;
 	if (part != CLUSTER_SERVER) {
@@ -363,7 +364,7 @@ static int local_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns,
 static int local_pause(struct cluster *c, bool paused, struct err *e)
 {
 	if (!c->server)
-		return err_set(e, ERR_USAGE, 0, "its server does not run");
+		return err_set(e, ERR_USAGE, 0, "its server is not running");
 	return proc_signal(c->server, paused ? SIGSTOP : SIGCONT, e);
 }
 
@@ -439,7 +440,9 @@ static int local_examine(struct cluster *c, struct deadline d, struct sql_endpoi
 	int rc = -1;
 
 	if (c->examiner || (c->server && proc_running(c->server))) {
-		err_set(e, ERR_USAGE, 0, "its server runs: only a dead one's disk is examined");
+		err_set(e, ERR_USAGE, 0,
+			"its server is running: the forensic check needs a dead "
+			"one");
 		goto out;
 	}
 	if (local_user(&o.run_as, e) < 0 || (c->examiner_port = port_take(0, e)) < 0)
@@ -467,14 +470,14 @@ static int local_examine(struct cluster *c, struct deadline d, struct sql_endpoi
 			struct strbuf tail = STRBUF_INIT;
 
 			proc_log_tail(log, 4, &tail);
-			err_set(e, ERR_ENV, 0, "mariadbd over its data ended (%s): %s",
+			err_set(e, ERR_ENV, 0, "mariadbd on its data ended (%s): %s",
 				proc_how(c->examiner), tail.buf);
 			strbuf_release(&tail);
 			goto out;
 		}
 		if (pause_ms(20, d) < 0) {
 			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
-				"mariadbd over its data does not answer: %s", why.text);
+				"mariadbd on its data does not respond: %s", why.text);
 			goto out;
 		}
 	}
@@ -531,12 +534,13 @@ static int local_preflight(finding_fn *fn, void *arg)
 		n++;
 	}
 	if (access("/var/tmp", W_OK | X_OK) < 0) {
-		fn(arg, "/var/tmp can't be written",
-		   "servers' data goes there: chmod 1777 /var/tmp");
+		fn(arg, "/var/tmp is not writable",
+		   "it is for the servers' data: chmod 1777 /var/tmp");
 		n++;
 	} else if (space >= 0 && space < SPACE_BYTES_MIN) {
 		fn(arg, "less than 2 GiB are free in /var/tmp",
-		   "servers' data goes there: make room, `drtest clean` removes what earlier runs left");
+		   "it is for the servers' data: free some space; `drtest clean` removes what "
+		   "earlier runs left");
 		n++;
 	}
 	return n;
@@ -605,7 +609,7 @@ static const struct cluster_ops ops = {
 };
 const struct ground ground_local = {
 	.name = "local",
-	.about = "MariaDB servers that drtest starts itself",
+	.about = "MariaDB servers that drtest starts",
 	.cluster = &ops,
 	.here = true,
 	.preflight = local_preflight,

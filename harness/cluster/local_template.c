@@ -24,7 +24,8 @@ int local_user(const char **user, struct err *e)
 	if (!*user)
 		return err_set(
 			e, ERR_ENV, 0,
-			"drtest runs as root and finds no unprivileged user (mysql, nobody) to run MariaDB as");
+			"drtest runs as root, and there is no unprivileged user (mysql, nobody) "
+			"to run MariaDB as");
 	return 0;
 }
 
@@ -95,7 +96,7 @@ static int template_make(const char *path, struct err *e)
 	if (fs_remove_tree(tmp, e) < 0 || fs_mkdir_p(scratch, 0700, e) < 0)
 		goto out;
 	if (proc_run(argv, NULL, &out, 1 << 20, deadline_in_ms(INSTALL_MS), e) < 0) {
-		err_wrap(e, "make a MariaDB data directory");
+		err_wrap(e, "create a MariaDB data directory");
 		if (e)
 			e->kind = ERR_ENV;
 		goto out;
@@ -130,7 +131,8 @@ int local_template(char **path, struct err *e)
 	if (lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
 	    st.st_mode & 022) {
 		err_set(e, ERR_ENV, 0,
-			"%s is another user's, or others may write to it: remove it, or set XDG_CACHE_HOME",
+			"%s belongs to another user, or others can write to it: remove it, or "
+			"set XDG_CACHE_HOME",
 			dir);
 		goto out;
 	}

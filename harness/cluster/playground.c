@@ -58,16 +58,15 @@ static int find_parts(struct cluster *c, const struct playground_text *said, str
 	if (!tidb) /* any listener counts as ready to playground */
 		return err_set(
 			e, ERR_ENV, 0,
-			"playground says that TiDB is at %s:%u, but no tidb-server of its tag has that port: "
-			"another program listens there",
+			"playground reports TiDB at %s:%u, but no tidb-server of its tag has "
+			"that port: another program listens there",
 			said->sql[0].host, said->sql[0].port);
 	if (!t->pd[0] && said->pd.port)
 		make_url(t->pd, sizeof(t->pd), &said->pd, 0);
 	if (!t->pd[0] || (c->size.ticdc && !t->ticdc[0]))
-		return err_set(
-			e, ERR_ENV, 0,
-			"playground has started, but its %s can't be found among its processes",
-			t->pd[0] ? "TiCDC" : "PD");
+		return err_set(e, ERR_ENV, 0,
+			       "playground has started, but its %s is not among its processes",
+			       t->pd[0] ? "TiCDC" : "PD");
 	return 0;
 }
 
@@ -123,7 +122,7 @@ static int ports_take(struct cluster *c, struct err *e)
 			return 0;
 		ports_release(p);
 	}
-	return err_set(e, ERR_ENV, 0, "no --port-offset from %d to %d has all its ports free",
+	return err_set(e, ERR_ENV, 0, "no --port-offset from %d to %d leaves all ports free",
 		       OFFSET_FIRST, OFFSET_LAST);
 }
 
@@ -246,7 +245,8 @@ static int playground_start_begin(struct cluster *c, struct err *e)
 	p->log = xstrfmt("%s/%s.log", c->log_dir, strrchr(c->dir, '/') + 1);
 	if (fs_exists(p->data)) {
 		err_set(e, ERR_ENV, 0,
-			"%s is there already: data of an earlier tag would come back (way out: remove it)",
+			"%s exists already: data of an earlier tag would come back (fix: remove "
+			"it)",
 			p->data);
 		free(p->data);
 		p->data = NULL; /* not ours to remove */
@@ -321,7 +321,7 @@ static int has_failed(struct cluster *c, const struct playground_text *said, str
 	} else if (!proc_running(c->server)) {
 		proc_log_tail(p->log, 3, &more);
 		rc = err_set(e, ERR_ENV, 0, "tiup ended (%s): %.600s", proc_how(c->server),
-			     more.len ? more.buf : "it said nothing");
+			     more.len ? more.buf : "no output");
 	}
 	strbuf_release(&more);
 	return rc;
@@ -397,8 +397,8 @@ static int wait_until_gone(struct cluster *c, struct deadline d, struct err *e)
 	for (unsigned i = 0; i < p->n_ports; i++)
 		while (!port_is_free(p->port[i]))
 			if (deadline_passed(d))
-				return err_set(e, ERR_TIMEOUT, 0, "port %d still answers",
-					       p->port[i]);
+				return err_set(e, ERR_TIMEOUT, 0,
+					       "port %d still accepts connections", p->port[i]);
 			else
 				usleep(2000);
 	return 0;
@@ -412,7 +412,7 @@ static int playground_kill(struct cluster *c, enum cluster_part part, int64_t *a
 	if (part != CLUSTER_ALL)
 		return playground_kill_part(c, part, CLUSTER_EACH, at_ns, e);
 	if (!c->server || proc_kill_all(all, p->ticdc ? 2 : 1, at_ns, e) < 0)
-		return c->server ? -1 : err_set(e, ERR_USAGE, 0, "nothing of it runs");
+		return c->server ? -1 : err_set(e, ERR_USAGE, 0, "it is not running");
 	cluster_feeds_gone(c);
 	return wait_until_gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), e);
 }
@@ -424,11 +424,11 @@ static int playground_interrupt(struct cluster *c, struct deadline d, int64_t *a
 	*at_ns = clock_mono_ns();
 	/* to the group, as a terminal does: tiup alone does not pass it on */
 	if (!c->server || proc_signal(c->server, SIGINT, e) < 0)
-		return c->server ? -1 : err_set(e, ERR_USAGE, 0, "nothing of it runs");
+		return c->server ? -1 : err_set(e, ERR_USAGE, 0, "it is not running");
 	if (p->ticdc && proc_running(p->ticdc))
 		proc_signal(p->ticdc, SIGINT, NULL);
 	if (!proc_wait(c->server, d))
-		return err_set(e, ERR_TIMEOUT, 0, "it does not end on Ctrl+C");
+		return err_set(e, ERR_TIMEOUT, 0, "it does not stop on Ctrl+C");
 	cluster_feeds_gone(c);
 	return wait_until_gone(c, deadline_in_ms(PLAYGROUND_KILL_MS), e);
 }
@@ -482,14 +482,14 @@ static int playground_examine(struct cluster *c, struct deadline d, struct sql_e
 		if (read_log(log, &said, e) < 0)
 			goto out;
 		if (said.failed[0] || said.late[0] || said.quit[0] || !proc_running(p->examined)) {
-			err_set(e, ERR_ENV, 0, "%s's data does not come up again: %s%s%s", c->name,
+			err_set(e, ERR_ENV, 0, "%s's data cannot be started again: %s%s%s", c->name,
 				said.failed, said.late,
 				said.quit[0] ? said.quit : proc_how(p->examined));
 			goto out;
 		}
 		if (pause_ms(50, d) < 0) {
 			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
-				"%s's data does not come up again in time", c->name);
+				"%s's data was not started again in time", c->name);
 			goto out;
 		}
 	}

@@ -261,11 +261,11 @@ static void remark_on_index_space(void)
 	struct statvfs v;
 
 	if (statvfs(dir, &v) == 0 && v.f_bavail < v.f_blocks / 10)
-		snprintf(
-			remark + n, sizeof(remark) - n,
-			"%sless than a tenth of the file system of %s is free: TiDB makes indexes in /tmp/tidb and refuses CREATE INDEX "
-			"then (8256) (way out: make room, or mount a file system of its own there)",
-			n ? "; " : "", dir);
+		snprintf(remark + n, sizeof(remark) - n,
+			 "%sless than a tenth of the file system of %s is free: TiDB builds "
+			 "indexes in /tmp/tidb and then refuses CREATE INDEX (8256) (fix: free "
+			 "some space, or mount a separate file system there)",
+			 n ? "; " : "", dir);
 }
 
 int playground_preflight(finding_fn *fn, void *arg)
@@ -281,7 +281,8 @@ int playground_preflight(finding_fn *fn, void *arg)
 
 	if (!tiup) {
 		fn(arg, "tiup is not on PATH",
-		   "curl --proto '=https' --tlsv1.2 -sSf https://tiup-mirrors.pingcap.com/install.sh | sh; or --on local");
+		   "curl --proto '=https' --tlsv1.2 -sSf "
+		   "https://tiup-mirrors.pingcap.com/install.sh | sh; or use --on local");
 		n++;
 		goto out;
 	}
@@ -289,26 +290,24 @@ int playground_preflight(finding_fn *fn, void *arg)
 		fn(arg, e.text, "tiup update --self");
 		n++;
 	} else if (tool_version_parse(out.buf, v) < 0 || tool_version_cmp(v, 1, 16, 1) < 0) {
-		snprintf(
-			text, sizeof(text),
-			"tiup says '%.*s': two playgrounds on one host need --port-offset, which came with 1.16.1",
-			(int)strcspn(out.buf, "\n"), out.buf);
+		snprintf(text, sizeof(text),
+			 "tiup says '%.*s': two playgrounds on one host need --port-offset, "
+			 "available since 1.16.1",
+			 (int)strcspn(out.buf, "\n"), out.buf);
 		fn(arg, text, "tiup update --self && tiup update playground");
 		n++;
 	}
 	remark[0] = '\0';
 	if (!n && tool_version_cmp(v, 1, 16, 5) < 0)
-		snprintf(
-			remark, sizeof(remark),
-			"tiup %u.%u.%u: run neither `tiup status` nor `tiup clean` meanwhile, they take running clusters for "
-			"abandoned ones and remove their data (way out: tiup update --self, to 1.16.5)",
-			v[0], v[1], v[2]);
+		snprintf(remark, sizeof(remark),
+			 "tiup %u.%u.%u: do not run `tiup status` or `tiup clean` during the "
+			 "run: they mistake running clusters for abandoned ones and remove their "
+			 "data (fix: tiup update --self, to 1.16.5)",
+			 v[0], v[1], v[2]);
 	remark_on_index_space();
 	if (!fs_exists(root)) {
-		snprintf(
-			text, sizeof(text),
-			"%s is not there: playground opens the mirror's manifest before anything else",
-			root);
+		snprintf(text, sizeof(text),
+			 "%s does not exist: playground opens the mirror's manifest first", root);
 		fn(arg, text,
 		   "tiup mirror set https://tiup-mirrors.pingcap.com (or the TIUP_HOME that tiup was installed into)");
 		n++;
@@ -317,7 +316,8 @@ int playground_preflight(finding_fn *fn, void *arg)
 	if (space >= 0 && space < SPACE_BYTES_MIN) {
 		snprintf(text, sizeof(text), "less than 4 GiB are free in %s", home);
 		fn(arg, text,
-		   "clusters' data and components go there: make room, or set TIUP_HOME");
+		   "it is for the clusters' data and components: free some space, or set "
+		   "TIUP_HOME");
 		n++;
 	}
 out:
@@ -346,7 +346,7 @@ int playground_doctor(ground_say_fn *say, finding_fn *fn, void *arg)
 
 	if (!tiup) {
 		say(arg, "absent", "tiup",
-		    "not on PATH: https://tiup.io; the local ground needs none of it");
+		    "not on PATH: https://tiup.io; the local ground does not need it");
 		return 0;
 	}
 	ground_say_tool(say, arg, "tiup", tiup);

@@ -180,7 +180,7 @@ int playground_kill_part(struct cluster *c, enum cluster_part part, int which, i
 	for (unsigned i = 0; i < n; i++)
 		killed += kill(-found[i].pid, SIGKILL) == 0;
 	if (!killed)
-		return err_set(e, ERR_ENV, 0, "it has no such %s that runs", words[kind_of(part)]);
+		return err_set(e, ERR_ENV, 0, "it has no such %s running", words[kind_of(part)]);
 	while (left) {
 		unsigned others = playground_components(p, now);
 
@@ -230,7 +230,7 @@ int playground_pause(struct cluster *c, bool paused, struct err *e)
 	for (unsigned i = 0; i < n; i++)
 		if (kill(-found[i].pid, paused ? SIGSTOP : SIGCONT) < 0)
 			return err_sys(e, "signal process %d", (int)found[i].pid);
-	return n ? 0 : err_set(e, ERR_USAGE, 0, "nothing of it runs");
+	return n ? 0 : err_set(e, ERR_USAGE, 0, "it is not running");
 }
 
 static int start_ticdc_again(struct cluster *c, struct err *e)

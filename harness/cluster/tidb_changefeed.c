@@ -70,7 +70,7 @@ static int sink_user(struct tidb_cluster *t, struct tidb_feed *w, bool with_pass
 	password[0] = '\0';
 	if (with_password) {
 		if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes)) {
-			err_sys(e, "draw a password");
+			err_sys(e, "create a password");
 			goto out;
 		}
 		for (size_t i = 0; i < sizeof(bytes); i++)
@@ -80,7 +80,7 @@ static int sink_user(struct tidb_cluster *t, struct tidb_feed *w, bool with_pass
 		    password);
 	/* an error must not quote the statement */
 	if (mysql_real_query(sql_handle(s), q.buf, q.len)) {
-		sql_error(sql_handle(s), e, "make TiCDC's user");
+		sql_error(sql_handle(s), e, "create TiCDC's user");
 		goto out;
 	}
 	w->sink_made = true;
@@ -189,7 +189,8 @@ static int ask_api(const struct tidb_cluster *t, const struct tidb_feed *w, stru
 	    ticdc_lost_owner(&api, deadline_in_ms(API_FIRST_MS), NULL) == 1)
 		return err_set(
 			e, ERR_ENV, 0,
-			"query changefeed %s: TiCDC does not answer, and says of itself that it owns nothing: it has lost its PD",
+			"query changefeed %s: TiCDC does not respond and reports that it owns "
+			"nothing: it has lost its PD",
 			w->feed_id);
 	if (why.kind == ERR_TIMEOUT)
 		return ticdc_query(&api, w->feed_id, deadline_in_ms(API_MS - API_FIRST_MS), f, e);
@@ -234,23 +235,23 @@ static void look_for_the_reason(const struct tidb_feed *w, struct strbuf *out)
 	struct sql *sink;
 
 	if (w->redo_uri[0] && (!s || store_bucket_exists(s, &there, &why) < 0 || !there)) {
-		strbuf_addf(out, "its store does not answer (%.300s)",
+		strbuf_addf(out, "its store does not respond (%.300s)",
 			    why.text[0] ? why.text : "the bucket is gone");
 		well = false;
 	}
 	store_free(s);
 	sink = sql_open(&w->sink_seen, deadline_in_ms(API_FIRST_MS), &why);
 	if (!sink) {
-		strbuf_addf(out, "%sits sink does not answer (%.300s)", well ? "" : ", and ",
+		strbuf_addf(out, "%sits sink does not respond (%.300s)", well ? "" : ", and ",
 			    why.text);
 		well = false;
 	}
 	sql_close(sink);
 	if (well)
-		strbuf_addf(out, "its store and its sink answer (%s)",
+		strbuf_addf(out, "its store and its sink respond (%s)",
 			    clock_mono_ns() - w->created_ns < SETTLES_NS
-				    ? "a young changefeed may stand still for that long"
-				    : "after an outage TiCDC waits up to 40 s between its tries");
+				    ? "a new changefeed can stand still for that long"
+				    : "after an outage, TiCDC waits up to 40 s between retries");
 }
 
 static void watch(struct tidb_feed *w, const struct ticdc_feed *f, tso_t resolved, int64_t now)
@@ -273,7 +274,7 @@ static void watch(struct tidb_feed *w, const struct ticdc_feed *f, tso_t resolve
 	}
 	if (w->looked_ns && now - w->looked_ns < LOOK_NS)
 		return;
-	strbuf_addf(&why, "%s not moved for %" PRId64 " s though TiCDC says normal: ",
+	strbuf_addf(&why, "%s not moved for %" PRId64 " s although TiCDC reports normal: ",
 		    now - w->resolved_moved_ns >= STILL_NS ? "checkpoint and redo log have"
 							   : "its checkpoint has",
 		    still / S_NS);
@@ -328,7 +329,7 @@ static int state_of(struct tidb_feed *w, const struct ticdc_feed *f, struct feed
 				    .written_wall_ms = clock_wall_ms() };
 	st->lag_ms = st->written_wall_ms - tso_ms(st->checkpoint_ts);
 	if (retrying)
-		snprintf(st->error, sizeof(st->error), "TiCDC says %s: %s", f->state,
+		snprintf(st->error, sizeof(st->error), "TiCDC reports %s: %s", f->state,
 			 f->error[0] ? f->error : "it gives no reason");
 	else
 		snprintf(st->error, sizeof(st->error), "%s", f->error[0] ? f->error : w->still);
@@ -352,7 +353,7 @@ int tidb_cluster_feed_status(struct cluster *c, unsigned slot, struct feed_statu
 
 			if (silent)
 				snprintf(w->last.error, sizeof(w->last.error),
-					 "TiCDC's API has not answered for %lld s",
+					 "TiCDC's API has not responded for %lld s",
 					 (long long)((clock_mono_ns() - w->answered_ns) / S_NS));
 			if (!silent && !young) {
 				if (e)
@@ -386,8 +387,8 @@ static int redo_is_written(struct cluster *c, unsigned slot, const struct ticdc_
 	if (strcmp(f->level, "eventual") != 0)
 		return err_set(
 			e, ERR_ENV, 0,
-			"changefeed %s was created with consistent.level = \"%s\": it writes no redo log "
-			"(TiCDC did not take [consistent])",
+			"changefeed %s was created with consistent.level = \"%s\": it writes no "
+			"redo log (TiCDC ignored [consistent])",
 			w->feed_id, f->level[0] ? f->level : "none");
 	s = store_open(uri, NULL, e);
 	while (s) {
@@ -410,7 +411,7 @@ static int redo_is_written(struct cluster *c, unsigned slot, const struct ticdc_
 			break;
 		if (pause_ms(100, d) < 0) {
 			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_ENV, 0,
-				"changefeed %s has put no .meta object into %s within %d s%s%s",
+				"changefeed %s has written no .meta object to %s within %d s%s%s",
 				w->feed_id, store_uri_redacted(s), META_FIRST_MS / 1000,
 				st.error[0] ? ": " : "", st.error);
 			break;
@@ -461,8 +462,8 @@ static int can_be_logged(struct cluster *c, struct err *e)
 	if (rc == 0 && n)
 		rc = err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"TiCDC's redo log has no VECTOR that a replay could take: %.300s (way out: a changefeed without a redo log, "
-			"or without these tables)",
+			"a replay cannot read VECTOR columns from TiCDC's redo log: %.300s (fix: "
+			"use a changefeed without a redo log, or without these tables)",
 			names.buf);
 	strbuf_release(&names);
 	return rc;
@@ -525,8 +526,9 @@ int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct chang
 		if (!t->v2 && w->sink.password[0])
 			return err_set(
 				e, ERR_UNSUPPORTED, 0,
-				"create changefeed %s: this TiCDC (%s) has no open API v2, and by `cdc cli` the password of "
-				"the sink's account would stand in a command line",
+				"create changefeed %s: this TiCDC (%s) has no open API v2, and "
+				"`cdc cli` would need the password of the sink's account on a "
+				"command line",
 				o->id, t->version_text);
 	} else if (sink_user(t, w, t->v2, e) < 0) { /* through the CLI it would stand in argv */
 		return -1;
@@ -585,9 +587,9 @@ int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const 
 	struct feed_status st;
 
 	if (!t->ticdc[0] || !t->v2)
-		return err_set(
-			e, ERR_USAGE, 0,
-			"the clusters file names no TiCDC of it with an open API v2 (ticdc = \"http://…:8300\")");
+		return err_set(e, ERR_USAGE, 0,
+			       "the clusters file has no TiCDC with an open API v2 for it (ticdc = "
+			       "\"http://…:8300\")");
 	if (strlen(redo_uri) >= sizeof(w->redo_uri))
 		return err_set(e, ERR_USAGE, 0, "the redo log's URI is longer than %zu bytes",
 			       sizeof(w->redo_uri) - 1);
@@ -621,7 +623,7 @@ int tidb_cluster_changefeed_stop(struct cluster *c, unsigned slot, struct deadli
 
 	if (w->feed_found)
 		return err_set(e, ERR_USAGE, 0,
-			       "changefeed %s was there before this run, and is not stopped by it",
+			       "changefeed %s existed before this run, which does not stop it",
 			       w->feed_id);
 	if (t->v2)
 		return ticdc_pause(&api, w->feed_id, d, e);
@@ -653,5 +655,5 @@ int tidb_cluster_fence(struct cluster *c, struct err *e)
 		   : -1;
 
 	sql_close(s);
-	return rc < 0 ? err_wrap(e, "fence what is left of the changefeed") : 0;
+	return rc < 0 ? err_wrap(e, "fence the rest of the changefeed") : 0;
 }

@@ -118,7 +118,7 @@ void tidb_cluster_explain(struct cluster *c, struct err *e)
 	     !(e->code >= 9001 && e->code <= 9006) && e->code != 8124 && e->code != 8125))
 		return;
 	if (pd_look_at_stores(t->pd, &tls, deadline_in_ms(3000), &stores, NULL) < 0)
-		snprintf(why, sizeof(why), "its PD at %.250s does not answer", t->pd);
+		snprintf(why, sizeof(why), "its PD at %.250s does not respond", t->pd);
 	else if (stores.down[0])
 		snprintf(why, sizeof(why), "its TiKV %.250s; %u of %u are up", stores.down,
 			 stores.up, stores.n);
@@ -156,9 +156,10 @@ int tidb_cluster_prefix_is_fresh(const char *uri, const char *what, struct err *
 		/* TiCDC's mark of a changefeed that was removed stays for good */
 		for (size_t i = 0; i < list.n; i++)
 			if (!strncmp(list.objects[i].key, "delete_", 7))
-				removed = "; a changefeed that was removed had its log here";
+				removed = "; it had the log of a removed changefeed";
 		rc = list.n ? err_set(e, ERR_ENV, 0,
-				      "%s: %s was used before (%zu objects, as %.100s%s): one fresh prefix for each run",
+				      "%s: %s was used before (%zu objects, as %.100s%s): use a "
+				      "new prefix for each run",
 				      what, store_uri_redacted(s), list.n, list.objects[0].key,
 				      removed)
 			    : 0;
@@ -206,8 +207,8 @@ static int can_be_read_at(struct cluster *c, const char *snapshot, struct err *e
 		struct err why = *e;
 
 		err_set(e, ERR_ENV, why.code,
-			"BACKUP at snapshot %s: %.700s (way out: keep garbage collection off, or tidb_gc_life_time longer, from before "
-			"that snapshot on)",
+			"BACKUP at snapshot %s: %.700s (fix: keep garbage collection off, or "
+			"tidb_gc_life_time longer, from before that snapshot on)",
 			snapshot, why.text);
 	}
 	return rc;
@@ -282,18 +283,18 @@ static void forget_foreign_tasks(struct sql *s, struct backup_result *r)
 			why = no;
 	}
 	if (why.text[0])
-		snprintf(
-			r->warnings, sizeof(r->warnings),
-			"the other cluster's background tasks may have come along with RESTORE, and TiDB's first ADD INDEX here would "
-			"leave an empty index or wait for ever: they can't be deleted (%.300s; by hand: %s)",
-			why.text, by_hand);
+		snprintf(r->warnings, sizeof(r->warnings),
+			 "RESTORE may have restored the other cluster's background tasks, with "
+			 "which TiDB's first ADD INDEX here would leave an empty index or wait "
+			 "for ever; they cannot be deleted (%.300s; by hand: %s)",
+			 why.text, by_hand);
 	else if (all)
-		snprintf(
-			r->warnings, sizeof(r->warnings),
-			"RESTORE brought %" PRIu64
-			" notes of the other cluster's background tasks along, by which TiDB's first ADD INDEX here would leave an empty "
-			"index or wait for ever: they are deleted (by hand, after each RESTORE: %s)",
-			all, by_hand);
+		snprintf(r->warnings, sizeof(r->warnings),
+			 "RESTORE restored %" PRIu64 " records of the other cluster's background "
+			 "tasks, with which TiDB's first ADD INDEX here would leave an empty "
+			 "index or wait for ever; drtest deleted them (by hand, after each "
+			 "RESTORE: %s)",
+			 all, by_hand);
 }
 
 int tidb_cluster_restored(struct cluster *c, struct backup_result *r, struct err *e)
@@ -329,7 +330,7 @@ void tidb_cluster_plan(enum ability v, const struct ground_plan *p, struct strbu
 			out,
 			"%s: POST /api/v2/changefeeds (before 6.2: tiup cdc cli changefeed create --pd … --config …)%s",
 			p->cluster,
-			*p->uri ? ", consistent.level = eventual; then its .meta object is awaited"
+			*p->uri ? ", consistent.level = eventual; then wait for its .meta object"
 				: "");
 		return;
 	default: ground_plan_kill(p, out);

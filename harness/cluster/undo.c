@@ -111,7 +111,7 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 	u->fd = -1;
 	if (!dir) {
 		err_set(e, ERR_ENV, 0,
-			"HOME is not set: nothing can be noted for the case that drtest is killed");
+			"HOME is not set, so drtest cannot record what to undo if it is killed");
 		goto out;
 	}
 	file = real_name(clusters_file, e);
@@ -121,8 +121,8 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 		goto out;
 	if (stat(dir, &st) < 0 || st.st_uid != geteuid() || st.st_mode & 022) {
 		err_set(e, ERR_ENV, 0,
-			"%s is another user's, or others may write to it: nothing can be noted there for the case that drtest is killed (way out: "
-			"remove it, or set DRTEST_UNDO)",
+			"%s is another user's, or others may write to it: drtest cannot record "
+			"there what to undo if it is killed (fix: remove it, or set DRTEST_UNDO)",
 			dir);
 		goto out;
 	}
@@ -134,7 +134,7 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 	text = xstrfmt("%s\n%s\n%s\n%s\n", kinds[kind], file, cluster, name);
 	if (u->fd < 0 || flock(u->fd, LOCK_EX | LOCK_NB) < 0 ||
 	    fs_write_all(u->fd, text, strlen(text), NULL) < 0 || fsync(u->fd) < 0) {
-		err_sys(e, "note in %s what has to be put back", dir);
+		err_sys(e, "record in %s what to undo", dir);
 		goto out;
 	}
 	if (IS_LEFT(kind)) {
@@ -258,7 +258,7 @@ static int put_back(enum undo_kind kind, const char *clusters_file, const char *
 		return -1;
 	if (attach_secrets(&f, e) < 0)
 		goto out;
-	err_set(e, ERR_USAGE, 0, "%s has no cluster %s any more", clusters_file, cluster);
+	err_set(e, ERR_USAGE, 0, "%s no longer has the cluster %s", clusters_file, cluster);
 	for (size_t i = 0; i < f.n; i++)
 		if (!strcmp(f.c[i].name, cluster))
 			rc = attach_is_the_one(&f.c[i], e) < 0 ? -1
@@ -403,7 +403,8 @@ static int work_off(void *arg, const char *name, struct err *unused)
 		w->n++;
 	} else {
 		what = xstrfmt(
-			"of a run that died: %s%s%s on %s could not be put back: %s (way out: %s; then rm %s)",
+			"of a run that died: %s%s%s on %s could not be undone: %s (fix: %s; then "
+			"rm %s)",
 			words[n.kind].thing, *n.line[3] ? " " : "", n.line[3], n.line[2], e.text,
 			words[n.kind].by_hand, path);
 	}
@@ -469,7 +470,7 @@ static void left_texts(const struct note *n, struct strbuf *what, struct strbuf 
 	switch (n->kind) {
 	case UNDO_LEFT_FEED:
 		strbuf_addf(what,
-			    "changefeed %s, paused; it holds garbage collection back for gc-ttl",
+			    "changefeed %s, paused; it holds back garbage collection for gc-ttl",
 			    name);
 		strbuf_addf(remove, "cdc cli changefeed remove --changefeed-id=%s", name);
 		break;
@@ -635,7 +636,8 @@ static int remove_one(const struct attach_file *f, const struct note *n, struct 
 		if (!strcmp(f->c[i].name, n->line[2]))
 			c = &f->c[i];
 	if (!c)
-		return err_set(e, ERR_USAGE, 0, "the file has no cluster %s any more", n->line[2]);
+		return err_set(e, ERR_USAGE, 0, "the file no longer has the cluster %s",
+			       n->line[2]);
 	if (attach_is_the_one(c, e) < 0)
 		return -1;
 	if (n->kind == UNDO_LEFT_FEED) {
@@ -647,8 +649,7 @@ static int remove_one(const struct attach_file *f, const struct note *n, struct 
 		return ticdc_remove(&api, n->line[3], deadline_in_ms(CALL_MS), e);
 	}
 	if (!c->expendable && !(c->allow & (1u << ABLE_WRITE | 1u << ABLE_RESTORE)))
-		return err_set(e, ERR_USAGE, 0, "the file does not allow write on %s any more",
-			       c->name);
+		return err_set(e, ERR_USAGE, 0, "the file no longer allows write on %s", c->name);
 	s = sql_open(&c->sql, deadline_in_ms(CALL_MS), e);
 	rc = !s || refuse_others(s, n, e) < 0 ? -1
 	     : n->kind == UNDO_LEFT_DATABASE  ? drop_database(s, n->line[3], e)
@@ -684,7 +685,7 @@ static int remove_left(void *arg, const char *name, struct err *unused)
 			       *n.line[2] ? n.line[2] : "the store", what.buf, by_hand.buf);
 		r->n++;
 	} else if (remove_one(r->f, &n, &e) < 0) {
-		said = xstrfmt("%s: %s could not be removed: %s (way out: %s; then rm %s)",
+		said = xstrfmt("%s: %s could not be removed: %s (fix: %s; then rm %s)",
 			       *n.line[2] ? n.line[2] : "store", what.buf, e.text, by_hand.buf,
 			       path);
 		r->failed++;

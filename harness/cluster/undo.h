@@ -1,4 +1,4 @@
-/* What a run has changed on clusters that are not its own, noted on disk (~/.cache/drtest/undo, or
+/* Records of what a run changes on the user's clusters, written to disk (~/.cache/drtest/undo, or
  * $DRTEST_UNDO) before it is done: if drtest is killed, its guardian, the next run or `drtest
  * clean` puts it back. A note names a clusters file and a cluster in it, and holds no secret; who
  * works it off needs the file and what its env "…" wants. A note is locked as long as its run

@@ -279,8 +279,8 @@ void plan_one_side(struct plan *p, const char *kind, const char *db, const char 
 	pair->count.only_b = !a;
 	if (c->o->skip_missing) {
 		compare_not_compared(c, kind, pair->count.name,
-				     a ? "the other side has none: left out as asked"
-				       : "only the target has it: left out as asked");
+				     a ? "the other side has none: skipped as requested"
+				       : "only the target has it: skipped as requested");
 		return;
 	}
 	c->structure_different++;
@@ -450,14 +450,16 @@ static void add_unknown(struct compare_result *r, const struct plan *p, uint64_t
 	if (r->changing) {
 		add(r,
 		    "%" PRIu64 " of %" PRIu64
-		    " tables are written to while they are compared: stop the writes, or compare at snapshots",
+		    " tables were written to during the compare: stop the "
+		    "writes, or compare at snapshots",
 		    r->changing, r->tables);
 		sep = "; ";
 	}
 	if (r->unread) {
 		add(r,
 		    "%srows of %" PRIu64 " of %" PRIu64
-		    " tables were not compared: they are larger than a server's max_allowed_packet: raise it",
+		    " tables were not compared because they are "
+		    "larger than a server's max_allowed_packet: raise it",
 		    sep, r->unread, r->tables);
 		sep = "; ";
 	}
@@ -494,8 +496,7 @@ void plan_conclude(struct plan *p, struct compare_result *r, const char *an, con
 		    r->tables,
 		    c->o->data_only ? "; structure was not compared" : ", structure too");
 		if (p->resumed)
-			add(r, "; %" PRIu64 " ranges as they were found before the interruption",
-			    p->resumed);
+			add(r, "; %" PRIu64 " ranges as found before the interruption", p->resumed);
 	} else if (r->verdict == VERDICT_UNKNOWN) {
 		add_unknown(r, p, left);
 	} else {
@@ -509,7 +510,8 @@ void plan_conclude(struct plan *p, struct compare_result *r, const char *an, con
 		    bn, an, r->rows_different, c->structure_different, r->tables);
 		if (unlike)
 			add(r,
-			    "; the rows of %" PRIu64 " were not compared, for their columns differ",
+			    "; the rows of %" PRIu64 " were not compared because their columns "
+			    "differ",
 			    unlike);
 		if (c->unread)
 			add(r,
@@ -520,8 +522,8 @@ void plan_conclude(struct plan *p, struct compare_result *r, const char *an, con
 	}
 	if (c->counters_behind)
 		add(r,
-		    "; %" PRIu64
-		    " AUTO_INCREMENT or sequence behind on %s: ids would be given again",
+		    "; %" PRIu64 " AUTO_INCREMENT or sequence behind on %s: IDs would be assigned "
+		    "twice",
 		    c->counters_behind, bn);
 	add_not_compared(r, c->not_compared_total);
 }
@@ -581,7 +583,7 @@ int compare_run(const struct compare_opts *o, struct compare_result *r, struct e
 
 	*r = (struct compare_result){ .verdict = VERDICT_UNKNOWN };
 	if (threads > COMPARE_THREADS_MAX)
-		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", threads,
+		return err_set(e, ERR_USAGE, 0, "%u threads: the limit is %u", threads,
 			       COMPARE_THREADS_MAX);
 	plan_init(&p, o);
 	w = xcalloc(threads, sizeof(*w));

@@ -51,7 +51,8 @@ static void *sum_thread(void *arg)
 		} else {
 			if (e.kind == ERR_NONE)
 				err_set(&e, ERR_ENV, 0,
-					"the server gives no sum for rows larger than its max_allowed_packet: raise it");
+					"the server computes no checksum for rows larger than "
+					"its max_allowed_packet: raise it");
 			err_wrap(&e, "sum %s.%s", t->a.db, t->a.table);
 			plan_fail(p, &e);
 			sql_rows_release(&rows);
@@ -162,12 +163,13 @@ int compare_with_sums(const struct sql_endpoint *b, const struct table_sums *sum
 
 	*r = (struct compare_result){ .verdict = VERDICT_UNKNOWN };
 	if (o.threads > COMPARE_THREADS_MAX)
-		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", o.threads,
+		return err_set(e, ERR_USAGE, 0, "%u threads: the limit is %u", o.threads,
 			       COMPARE_THREADS_MAX);
 	if (sums->form != CHECKSUM_FORM)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"the backup's sums were taken by another version of drtest, in another way: back up again");
+			"another version of drtest computed the backup's checksums differently: "
+			"back up again");
 	plan_init(&p, &o);
 	w = xcalloc(o.threads, sizeof(*w));
 	for (unsigned i = 0; i < o.threads; i++)

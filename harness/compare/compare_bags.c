@@ -240,10 +240,11 @@ int compare_bags(struct compare *c, struct compare_side *side, const struct row_
 			if (b.n && r->t->keyless && compare_wants_names(c, r->t) && !r->t->named)
 				compare_finding(
 					c, r->t,
-					json_pack(
-						"{s:s,s:s,s:s}", "kind", "keyless", "table",
-						r->t->name, "what",
-						"it has no key: a changefeed leaves such a table out (TiCDC: unless force-replicate is on)"));
+					json_pack("{s:s,s:s,s:s}", "kind", "keyless", "table",
+						  r->t->name, "what",
+						  "it has no key: a changefeed does not replicate "
+						  "such a table (TiCDC: unless force-replicate is "
+						  "on)"));
 			count(c, r, &b);
 			rc = tell_side(c, side, r, &b, true, e) < 0 ||
 					     tell_side(c, side, r, &b, false, e) < 0

@@ -39,7 +39,8 @@ void compare_behind(struct compare *c, const char *kind, const char *name, const
 		json_array_append_new(c->notes,
 				      json_pack("{s:s,s:s,s:s,s:s,s:s}", "kind", kind, "table",
 						name, an, on_a, bn, on_b, "what",
-						"the next one is behind: it would be given again"));
+						"the next value is behind: it would be assigned "
+						"twice"));
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -155,8 +156,8 @@ static int surely_absent(struct sql *s, const char *db, const char *side, struct
 	if (why.kind == ERR_SQL)
 		return err_set(
 			e, ERR_ENV, why.code,
-			"%s does not let us see database %s, so whether it is there can't be told: GRANT SHOW DATABASES, or "
-			"name the tables to be compared",
+			"%s does not show database %s to this account, so drtest cannot tell "
+			"whether it exists: GRANT SHOW DATABASES, or list the tables to compare",
 			side, db);
 	if (e)
 		*e = why;
@@ -173,8 +174,8 @@ static int one_side_database(struct compare *c, struct sql *s, struct sql *other
 
 	if (c->o->skip_missing) {
 		compare_not_compared(c, "database", db,
-				     a ? "the other side has none: left out as asked"
-				       : "only the target has it: left out as asked");
+				     a ? "the other side has none: skipped as requested"
+				       : "only the target has it: skipped as requested");
 		return 0;
 	}
 	/* TiDB makes an empty "test" of its own */
@@ -317,14 +318,14 @@ static int one_view(struct compare *c, struct sql *s[2], bool same_flavor,
 			report(c, "view", name, broken[0] ? "can't be used" : "can be used",
 			       broken[1] ? "can't be used" : "can be used");
 		else if (broken[0])
-			compare_not_compared(c, "view", name, "it can't be used on either side");
+			compare_not_compared(c, "view", name, "neither side can use it");
 		if (!same_flavor)
 			compare_not_compared(
 				c, "view", name,
 				"its definition: different kinds of servers spell it differently");
 		else if (!x || !y || (!*x->text && !*y->text))
 			compare_not_compared(c, "view", name,
-					     "its definition can't be seen: GRANT SHOW VIEW");
+					     "its definition is not visible: GRANT SHOW VIEW");
 		else if (strcmp(x->text, y->text) != 0)
 			report(c, "view", name, x->text, y->text);
 		else if (strcmp(x->more, y->more) != 0)
@@ -446,7 +447,7 @@ static int list_foreign(struct compare *c, struct sql *sa, struct sql *sb, struc
 			rc = read_lines(s[i], query, NULL, 0, &l, e);
 		for (size_t k = 0; k < l.n; k++)
 			compare_not_compared(c, "database", l.line[k].key,
-					     "its name is one of a server's or tool's own");
+					     "its name is reserved by a server or tool");
 		lines_release(&l);
 	}
 	return rc;
@@ -463,7 +464,8 @@ static int list_unseen(struct compare *c, struct sql *s, bool b, const char *con
 		return -1;
 	if (!only && !rights_have(r, "SELECT", NULL)) {
 		char *why = xstrfmt(
-			"%s shows its account %s only what that was granted: GRANT SELECT ON *.*",
+			"%s shows its account %s only objects that it has privileges for: GRANT "
+			"SELECT ON *.*",
 			name_of(c, b), rights_account(r));
 
 		compare_not_compared(c, "database", "*", why);

@@ -1,4 +1,4 @@
-/* The inside of the compare: what is no table. Databases and their defaults, the definitions of
+/* Inside compare/: everything except tables. Databases and their defaults, the definitions of
  * views and sequences; what is not compared, by name. */
 #ifndef HARNESS_COMPARE_COMPARE_OBJECTS_H
 #define HARNESS_COMPARE_COMPARE_OBJECTS_H

@@ -94,11 +94,11 @@ static bool is_wanted(struct planner *l, const char *db, const char *table)
 	if (in && !strcmp(db, BOOKKEEPING_DB)) {
 		if (!is_ours(table))
 			compare_not_compared(&l->p->c, "table", name,
-					     "the database is drtest's own");
+					     "the database belongs to drtest");
 		in = false;
 	}
 	if (in && is_ignored(l, name)) {
-		compare_not_compared(&l->p->c, "table", name, "left out as asked");
+		compare_not_compared(&l->p->c, "table", name, "skipped as requested");
 		in = false;
 	}
 	free(name);
@@ -159,7 +159,8 @@ static int surely_absent(struct sql *s, const struct entry *t, const char *side,
 	if (why.kind == ERR_SQL)
 		return err_set(
 			e, ERR_ENV, why.code,
-			"%s does not let us see %s.%s, so whether it is there can't be told: GRANT SELECT, or leave it out",
+			"%s does not show %s.%s to this account, so drtest cannot tell whether "
+			"it exists: GRANT SELECT, or exclude it",
 			side, t->db, t->table);
 	if (e)
 		*e = why;
@@ -478,10 +479,9 @@ static int filters_used(const struct planner *l, struct err *e)
 		return err_set(e, ERR_USAGE, 0, "'%.200s' matches no table on either side", unused);
 	if ((l->only || o->filter || o->ignore) && !l->list[0].n && !l->list[1].n &&
 	    (l->list[0].n_names || l->list[1].n_names))
-		return err_set(
-			e, ERR_USAGE, 0,
-			"no table is left to be compared: the patterns leave out all of %zu and %zu",
-			l->list[0].n_names, l->list[1].n_names);
+		return err_set(e, ERR_USAGE, 0,
+			       "no table to compare: the patterns exclude all of %zu and %zu",
+			       l->list[0].n_names, l->list[1].n_names);
 	return 0;
 }
 

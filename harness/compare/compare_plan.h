@@ -1,5 +1,4 @@
-/* The inside of the compare: which tables there are on both sides, and the ranges of their rows
- * that threads work off. */
+/* Inside compare/: the tables on both sides, and the row ranges that threads process. */
 #ifndef HARNESS_COMPARE_COMPARE_PLAN_H
 #define HARNESS_COMPARE_COMPARE_PLAN_H
 

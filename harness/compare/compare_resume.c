@@ -72,11 +72,10 @@ static int read_file(struct compare_resume *r, FILE *f, uint64_t config, struct 
 
 	while (fgets(line, sizeof(line), f) && strchr(line, '\n')) {
 		if (first && (sscanf(line, "drtest diff %" SCNx64, &hash) != 1 || hash != config))
-			return err_set(
-				e, ERR_USAGE, 0,
-				"%s is of another compare (other servers, snapshots, columns or chunks): remove it, "
-				"or name another file",
-				r->path);
+			return err_set(e, ERR_USAGE, 0,
+				       "%s belongs to another compare (other servers, snapshots, "
+				       "columns or chunks): remove it, or use another file",
+				       r->path);
 		if (!first && sscanf(line, "%" SCNx64 " %" SCNu64, &hash, &rows) == 2) {
 			snprintf(check, sizeof(check), "%016" PRIx64 " %" PRIu64 "\n", hash, rows);
 			if (strcmp(line, check) || r->n >= RANGES_MAX)

@@ -1,5 +1,5 @@
-/* Inside verify/: ranges that were found equal, kept in a file while a compare goes on, so that one
- * that was interrupted goes on from there. */
+/* Inside compare/: equal ranges, recorded in a file during a compare, so that an interrupted one
+ * can resume. */
 #ifndef HARNESS_COMPARE_COMPARE_RESUME_H
 #define HARNESS_COMPARE_COMPARE_RESUME_H
 

@@ -76,7 +76,8 @@ static int sums_once(struct compare_side *side, const struct row_range *r, struc
 		    (rc = checksum_read(row, &out[i], e)) < 0) {
 			rc = rc < 0 ? -1
 				    : err_set(e, ERR_BAD_DATA, 0,
-					      "the server did not sum the rows");
+					      "the server did not compute the checksums of the "
+					      "rows");
 			goto out;
 		}
 		if ((rc = compare_next(&side[i], res[i], &end, &len, e)) < 0)
@@ -138,7 +139,7 @@ void compare_changing(struct compare *c, const struct row_range *r)
 	if (!known)
 		compare_finding(c, r->t,
 				json_pack("{s:s,s:s,s:s}", "kind", "changing", "table", r->t->name,
-					  "what", "it is written to while it is compared"));
+					  "what", "it was written to during the compare"));
 }
 
 /* ---- rows without a sum ---- */
@@ -199,7 +200,8 @@ int compare_unread(struct compare *c, struct compare_side *side, const struct ro
 		json_pack(
 			"{s:s,s:s,s:o,s:s?,s:s}", "kind", "unread", "table", r->t->name, "key", key,
 			"on", which ? c->o->b_name : c->o->a_name, "what",
-			"rows are larger than the server's max_allowed_packet: it gives no sum for them, so they were not compared: raise it"));
+			"rows are larger than the server's max_allowed_packet, so it computes no "
+			"checksum for them, and they were not compared: raise max_allowed_packet"));
 	return 0;
 }
 

@@ -1,4 +1,4 @@
-/* The inside of the compare: one table on two sides, from a range that differs down to named rows.
+/* Inside compare/: one table on two sides, from a range that differs down to single rows.
  */
 #ifndef HARNESS_COMPARE_COMPARE_ROWS_H
 #define HARNESS_COMPARE_COMPARE_ROWS_H

@@ -384,7 +384,7 @@ enum structure_verdict compare_structure(struct compare *c, struct compare_table
 		alike = same_kind(&a->columns[i], &b->columns[i]);
 	if (!alike) {
 		if (t->structure_equal)
-			report(c, t, "columns of other types, whose values can't be compared",
+			report(c, t, "columns of different types, whose values cannot be compared",
 			       NULL);
 		return STRUCTURE_UNLIKE;
 	}
@@ -459,7 +459,8 @@ static int drop_column(struct table_schema *t, size_t at, struct err *e)
 		if (t->uniques[t->handle].columns[c] == (int)at)
 			return err_set(
 				e, ERR_USAGE, 0,
-				"%s.%s: column %s is of the key that orders its rows: it can't be left out",
+				"%s.%s: column %s belongs to the key that orders the rows and "
+				"cannot be ignored",
 				t->db, t->table, t->columns[at].name);
 	for (size_t i = 0; i < t->n_uniques; i++) {
 		struct index_key *k = &t->uniques[i];
@@ -503,6 +504,7 @@ int compare_drop_ignored(struct table_schema *t, const char *db, const char *tab
 			return -1;
 	return t->n_columns ? 0
 			    : err_set(e, ERR_USAGE, 0,
-				      "%s.%s: all its columns are left out: leave out the table",
+				      "%s.%s: all its columns are ignored: ignore the table "
+				      "instead",
 				      db, table);
 }

@@ -41,7 +41,7 @@ static bool is_key(const struct toml_value *v, const char *key)
 static int text_of(const struct reader *r, const struct toml_value *v, char *out, size_t room)
 {
 	if (v->kind != TOML_TEXT || strlen(v->text) != v->text_len)
-		return refuse_value(r, v, "a \"text\" is wanted");
+		return refuse_value(r, v, "must be a \"text\"");
 	if (v->text_len >= room)
 		return refuse_value(r, v, "too long");
 	memcpy(out, v->text, v->text_len + 1);
@@ -51,7 +51,7 @@ static int text_of(const struct reader *r, const struct toml_value *v, char *out
 static int copy_text(const struct reader *r, const struct toml_value *v, char **out)
 {
 	if (v->kind != TOML_TEXT || strlen(v->text) != v->text_len)
-		return refuse_value(r, v, "a \"text\" is wanted");
+		return refuse_value(r, v, "must be a \"text\"");
 	free(*out);
 	*out = xstrdup(v->text);
 	return 0;
@@ -60,7 +60,7 @@ static int copy_text(const struct reader *r, const struct toml_value *v, char **
 static int read_whole(const struct reader *r, const struct toml_value *v, int64_t max, int64_t *out)
 {
 	if (v->kind != TOML_INTEGER || v->integer < 0 || v->integer > max)
-		return err_set(r->e, ERR_USAGE, 0, "%s:%u: %s: a number is wanted, 0 to %" PRId64,
+		return err_set(r->e, ERR_USAGE, 0, "%s:%u: %s: must be a number from 0 to %" PRId64,
 			       r->path, v->line, v->key, max);
 	*out = v->integer;
 	return 0;
@@ -69,7 +69,7 @@ static int read_whole(const struct reader *r, const struct toml_value *v, int64_
 static int read_bool(const struct reader *r, const struct toml_value *v, bool *out)
 {
 	if (v->kind != TOML_TRUTH)
-		return refuse_value(r, v, "true or false is wanted");
+		return refuse_value(r, v, "must be true or false");
 	*out = v->truth;
 	return 0;
 }
@@ -77,17 +77,17 @@ static int read_bool(const struct reader *r, const struct toml_value *v, bool *o
 static int is_text_list(const struct reader *r, const struct toml_value *v)
 {
 	if (v->kind != TOML_LIST)
-		return refuse_value(r, v, "a list is wanted: [\"…\"]");
+		return refuse_value(r, v, "must be a list: [\"…\"]");
 	for (size_t i = 0; i < v->n; i++)
 		if (v->child[i].kind != TOML_TEXT ||
 		    strlen(v->child[i].text) != v->child[i].text_len)
-			return refuse_value(r, v, "a list of texts is wanted");
+			return refuse_value(r, v, "must be a list of texts");
 	return 0;
 }
 
 static int is_table(const struct reader *r, const struct toml_value *v)
 {
-	return v->kind == TOML_TABLE ? 0 : refuse_value(r, v, "a [section] is wanted");
+	return v->kind == TOML_TABLE ? 0 : refuse_value(r, v, "must be a [section]");
 }
 
 /* [section.name] */
@@ -160,7 +160,7 @@ static int add_route(const struct reader *r, const struct toml_value *name)
 		if (copy_text(r, v, field) < 0)
 			return -1;
 	}
-	return *route->schema_pattern ? 0 : refuse_value(r, t, "schema-pattern is wanted");
+	return *route->schema_pattern ? 0 : refuse_value(r, t, "schema-pattern is missing");
 }
 
 static int add_routes(const struct reader *r, const struct toml_value *v)
@@ -198,7 +198,8 @@ static int source_key(const struct reader *r, const struct toml_value *v, bool u
 		if (!upstream && v->kind == TOML_LIST && v->n)
 			return refuse_value(
 				r, v,
-				"routes are for a source: the target's tables have the names that are compared");
+				"routes are only for a source: the target's tables already have "
+				"the names to compare");
 		return add_routes(r, v);
 	}
 	if (is_key(v, "sql-mode") || is_key(v, "sql-hint-use-index") || is_key(v, "session"))
@@ -272,7 +273,7 @@ static int read_table_config(const struct reader *r, const struct toml_value *na
 		}
 	}
 	if (rc == 0 && (!to->tables || table_filter_is_empty(to->tables)))
-		rc = refuse_value(r, t, "target-tables are wanted");
+		rc = refuse_value(r, t, "target-tables is missing");
 	if (to->condition && !*to->condition) {
 		free(to->condition);
 		to->condition = NULL;
@@ -296,11 +297,13 @@ static int read_task(const struct reader *r, const struct toml_value **up,
 			if (rc == 0 && v->n > 1)
 				rc = refuse_value(
 					r, v,
-					"several sources are not supported: one target table of several sources can't be compared; where each has tables of its own, compare"
-					" one source after the other, with its tables in target-check-tables");
+					"several sources are not supported: one target table "
+					"cannot be compared with several sources; if each source "
+					"has its own tables, compare one source after another, "
+					"with its tables in target-check-tables");
 			*up = rc == 0 && v->n ? &v->child[0] : NULL;
 		} else if (is_key(v, "target-instance")) {
-			rc = v->kind == TOML_TEXT ? 0 : refuse_value(r, v, "a \"text\" is wanted");
+			rc = v->kind == TOML_TEXT ? 0 : refuse_value(r, v, "must be a \"text\"");
 			*down = v;
 		} else if (is_key(v, "target-check-tables")) {
 			rc = filter_of(r, v, &c->filter);
@@ -358,9 +361,9 @@ static int read_top(struct reader *r, const struct toml_value *v)
 	if (is_key(v, "dm-addr") || is_key(v, "dm-task"))
 		return v->kind == TOML_TEXT && !v->text_len
 			       ? 0
-			       : refuse_value(
-					 r, v,
-					 "a task of DM's is not supported: write its sources and routes here");
+			       : refuse_value(r, v,
+					      "a DM task is not supported: write its sources and "
+					      "routes here");
 	return v->kind == TOML_TABLE ? err_set(r->e, ERR_USAGE, 0,
 					       "%s:%u: sync_diff_inspector has no section '%.60s'",
 					       r->path, v->line, v->key)
@@ -394,7 +397,9 @@ static int read_all(struct reader *r, const struct toml_value *root)
 			       "%s: check-struct-only and check-data-only together compare nothing",
 			       r->path);
 	if (is_auto(c->up_snapshot) != is_auto(c->down_snapshot))
-		return err_set(r->e, ERR_USAGE, 0, "%s: snapshot = \"auto\" wants both sides so",
+		return err_set(r->e, ERR_USAGE, 0,
+			       "%s: snapshot = \"auto\" must be set on both "
+			       "sides",
 			       r->path);
 	c->snapshot_auto = is_auto(c->up_snapshot);
 	if (c->snapshot_auto) {
@@ -416,7 +421,7 @@ int diff_config_parse(struct diff_config *c, const char *path, const char *text,
 
 	*c = (struct diff_config){ 0 };
 	if (!root)
-		return err_set(e, ERR_USAGE, 0, "%s:%u: no TOML: %s", path, line, why);
+		return err_set(e, ERR_USAGE, 0, "%s:%u: not TOML: %s", path, line, why);
 	rc = read_all(&r, root);
 	toml_free(root);
 	if (rc < 0)

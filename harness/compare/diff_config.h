@@ -1,5 +1,5 @@
-/* sync_diff_inspector's configuration, read: TOML with its sections and keys. What a compare of
- * ours has no counterpart for is refused by name, not passed over. */
+/* sync_diff_inspector's configuration, read: TOML with its sections and keys. Settings that drtest
+ * does not support are refused by name, not ignored. */
 #ifndef HARNESS_COMPARE_DIFF_CONFIG_H
 #define HARNESS_COMPARE_DIFF_CONFIG_H
 

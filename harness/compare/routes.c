@@ -24,8 +24,8 @@ int routes_apply(const struct routes *r, const char *db, const char *table, cons
 		    (*t->table_pattern && !pattern_fits(t->table_pattern, table)))
 			continue;
 		if (*best)
-			return err_set(e, ERR_USAGE, 0, "two routes fit %s.%s: %s.%s and %s.%s", db,
-				       table, (*best)->schema_pattern, (*best)->table_pattern,
+			return err_set(e, ERR_USAGE, 0, "two routes match %s.%s: %s.%s and %s.%s",
+				       db, table, (*best)->schema_pattern, (*best)->table_pattern,
 				       t->schema_pattern, t->table_pattern);
 		*best = t;
 	}

@@ -32,13 +32,13 @@ static int read_newest(struct sql *s, const char *changefeed, struct syncpoint *
 		if (why.kind == ERR_SQL && (why.code == 1146 || why.code == 1049))
 			err_set(e, ERR_NOT_FOUND, why.code,
 				"the secondary has no " TABLE
-				": the changefeed makes no syncpoints (enable-sync-point)");
+				": the changefeed writes no syncpoints (enable-sync-point)");
 		else if (e)
 			*e = why;
 		goto out;
 	}
 	if (feeds > 1) {
-		err_set(e, ERR_USAGE, 0, TABLE " has syncpoints of %llu changefeeds: name one",
+		err_set(e, ERR_USAGE, 0, TABLE " has syncpoints of %llu changefeeds: choose one",
 			(unsigned long long)feeds);
 		goto out;
 	}

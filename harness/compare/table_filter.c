@@ -92,7 +92,7 @@ static int take_quoted(const char **p, struct strbuf *out, const char *rule, str
 		add_literal(out, **p);
 	}
 	if (!**p)
-		return refuse_rule(e, rule, "a quoted name has no end");
+		return refuse_rule(e, rule, "a quoted name has no closing quote");
 	(*p)++;
 	return 0;
 }
@@ -190,7 +190,7 @@ static int read_part(const char **p, struct part *part, const char *rule, struct
 		rc = add_posix(p, &out, rule, e);
 		if (rc == 0 && regcomp(&part->regex, out.buf ? out.buf : "",
 				       REG_EXTENDED | REG_ICASE | REG_NOSUB))
-			rc = refuse_rule(e, rule, "the regular expression can't be read");
+			rc = refuse_rule(e, rule, "the regular expression is invalid");
 		if (rc == 0)
 			part->kind = PART_REGEX;
 		strbuf_release(&out);
@@ -203,20 +203,20 @@ static int read_part(const char **p, struct part *part, const char *rule, struct
 			rc = take_bracket(p, &out, rule, e);
 		} else if (**p == '\\') {
 			if (!(*p)[1])
-				rc = refuse_rule(e, rule, "nothing stands behind '\\'");
+				rc = refuse_rule(e, rule, "nothing follows '\\'");
 			else
 				add_literal(&out, (*p)[1]);
 			*p += (*p)[1] ? 2 : 1;
 		} else if (**p == '*' || **p == '?') {
 			strbuf_addch(&out, *(*p)++);
 		} else if (isspace((unsigned char)**p) || **p == '#' || **p == '@' || **p == '/') {
-			rc = refuse_rule(e, rule, "a name with such characters wants quotes");
+			rc = refuse_rule(e, rule, "a name with such characters needs quotes");
 		} else {
 			add_literal(&out, *(*p)++);
 		}
 	}
 	if (rc == 0 && !any)
-		rc = refuse_rule(e, rule, "db.table is wanted");
+		rc = refuse_rule(e, rule, "must be db.table");
 	if (rc == 0)
 		part->pattern = strbuf_detach(&out);
 	strbuf_release(&out);
@@ -240,7 +240,7 @@ int table_filter_add_rule(struct table_filter *f, const char *rule, struct err *
 	if (read_part(&p, &r->db, rule, e) < 0)
 		return -1;
 	if (*p != '.')
-		return refuse_rule(e, rule, "db.table is wanted");
+		return refuse_rule(e, rule, "must be db.table");
 	p++;
 	if (read_part(&p, &r->table, rule, e) < 0)
 		return -1;

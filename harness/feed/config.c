@@ -91,30 +91,30 @@ static int field_from_json(const struct field *f, void *to, json_t *v, struct er
 	case TEXT:
 		if (!json_is_string(v) || json_string_length(v) >= f->bytes ||
 		    strlen(json_string_value(v)) != json_string_length(v))
-			return err_set(e, ERR_USAGE, 0, "%s: want a text of at most %zu bytes",
+			return err_set(e, ERR_USAGE, 0, "%s: must be a text of at most %zu bytes",
 				       f->name, f->bytes - 1);
 		memcpy(p, json_string_value(v), json_string_length(v) + 1);
 		return 0;
 	case UNSIGNED:
 		if (!json_is_integer(v) || json_integer_value(v) < 0 ||
 		    json_integer_value(v) > 1000000000)
-			return err_set(e, ERR_USAGE, 0, "%s: want a number from 0 to 1000000000",
+			return err_set(e, ERR_USAGE, 0, "%s: must be a number from 0 to 1000000000",
 				       f->name);
 		*(unsigned *)(void *)p = (unsigned)json_integer_value(v);
 		return 0;
 	case SIZE:
 		if (!json_is_integer(v) || json_integer_value(v) < 0)
-			return err_set(e, ERR_USAGE, 0, "%s: want a number of bytes", f->name);
+			return err_set(e, ERR_USAGE, 0, "%s: must be a number of bytes", f->name);
 		*(size_t *)(void *)p = (size_t)json_integer_value(v);
 		return 0;
 	case BOOLEAN:
 		if (!json_is_boolean(v))
-			return err_set(e, ERR_USAGE, 0, "%s: want true or false", f->name);
+			return err_set(e, ERR_USAGE, 0, "%s: must be true or false", f->name);
 		*(bool *)p = json_is_true(v);
 		return 0;
 	case TSO:
 		if (!json_is_string(v) || !tso_parse(json_string_value(v), (tso_t *)(void *)p))
-			return err_set(e, ERR_USAGE, 0, "%s: want a TSO as text", f->name);
+			return err_set(e, ERR_USAGE, 0, "%s: must be a TSO as text", f->name);
 		return 0;
 	case ENDPOINT: return fields_from_json(endpoint_fields, p, v, f->name, e);
 	}
@@ -128,7 +128,7 @@ static int fields_from_json(const struct field *fields, void *to, json_t *j, con
 	json_t *v;
 
 	if (!json_is_object(j))
-		return err_set(e, ERR_USAGE, 0, "%s: want a JSON object", where);
+		return err_set(e, ERR_USAGE, 0, "%s: must be a JSON object", where);
 	json_object_foreach(j, key, v)
 	{
 		const struct field *f = fields;
@@ -172,30 +172,31 @@ int feed_opts_check(const struct feed_opts *o, struct err *e)
 	if (!id_is_valid(o->id))
 		return err_set(
 			e, ERR_USAGE, 0,
-			"feed id \"%s\": want letters and digits, single dashes between them",
+			"feed id \"%s\": must be letters and digits with single dashes between "
+			"them",
 			o->id);
 	if (!o->source.host[0] || !o->source.port || o->source.port > 65535)
-		return err_set(e, ERR_USAGE, 0, "feed source: want host and port");
+		return err_set(e, ERR_USAGE, 0, "feed source: needs host and port");
 	if (!o->sink.host[0] || !o->sink.port || o->sink.port > 65535)
-		return err_set(e, ERR_USAGE, 0, "feed sink: want host and port");
+		return err_set(e, ERR_USAGE, 0, "feed sink: needs host and port");
 	if (!strcmp(o->source.host, o->sink.host) && o->source.port == o->sink.port)
 		return err_set(e, ERR_USAGE, 0, "feed: source and sink are the same server, %s:%u",
 			       o->source.host, o->source.port);
 	if (!o->tso_map[0])
 		return err_set(e, ERR_USAGE, 0,
-			       "feed tso_map: want the path of the source's commit TSO samples");
+			       "feed tso_map: must be the path of the source's commit TSO samples");
 	if (!o->start_ts)
-		return err_set(e, ERR_USAGE, 0, "feed start_ts: want a TSO (a BackupTS)");
+		return err_set(e, ERR_USAGE, 0, "feed start_ts: must be a TSO (a BackupTS)");
 	if (!o->status_path[0])
-		return err_set(e, ERR_USAGE, 0, "feed status_path: want a path");
+		return err_set(e, ERR_USAGE, 0, "feed status_path: must be a path");
 	if ((o->flush_ms && o->flush_ms < 50) || o->flush_ms > 600000 ||
 	    (o->meta_ms && o->meta_ms < 50) || o->meta_ms > 600000)
-		return err_set(e, ERR_USAGE, 0, "feed flush_ms and meta_ms: want 50 to 600000");
+		return err_set(e, ERR_USAGE, 0, "feed flush_ms and meta_ms: must be 50 to 600000");
 	if (o->sink_workers > FEED_WORKERS_MAX)
-		return err_set(e, ERR_USAGE, 0, "feed sink_workers: want 1 to %d",
+		return err_set(e, ERR_USAGE, 0, "feed sink_workers: must be 1 to %d",
 			       FEED_WORKERS_MAX);
 	if (o->sink_batch_rows > 65536)
-		return err_set(e, ERR_USAGE, 0, "feed sink_batch_rows: want 1 to 65536");
+		return err_set(e, ERR_USAGE, 0, "feed sink_batch_rows: must be 1 to 65536");
 	return 0;
 }
 

@@ -1,4 +1,4 @@
-/* The feed's options, as JSON and checked. */
+/* The feed's options: read from JSON, and checked. */
 #ifndef HARNESS_FEED_CONFIG_H
 #define HARNESS_FEED_CONFIG_H
 

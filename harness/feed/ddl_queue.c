@@ -95,7 +95,7 @@ static int make_ready(struct feed_ddls *d, struct err *e)
 	sql_close(s);
 	if (killed)
 		feed_log("info",
-			 "ended %" PRIu64 " connections of an earlier feed on the secondary",
+			 "killed %" PRIu64 " connections of an earlier feed on the secondary",
 			 killed);
 	return rc;
 }
@@ -140,7 +140,7 @@ static int connect_again(struct feed_ddls *d, struct err *e)
 		log_reason(d, e->text);
 		if (!told && deadline_passed(quiet)) {
 			told = true;
-			feed_log("warn", "the secondary does not answer, the log goes on: %s",
+			feed_log("warn", "the secondary does not respond; the log continues: %s",
 				 e->text);
 		}
 		if (is_quitting(d))
@@ -176,7 +176,7 @@ static int run(struct feed_ddls *d, const struct pending *p, enum ddl_outcome *o
 			return 0;
 		*e = *why;
 		if (e->kind == ERR_CONFLICT) {
-			feed_log("warn", "DDL: %s: again", e->text);
+			feed_log("warn", "DDL: %s: retrying", e->text);
 			pause_a_little();
 			if (is_quitting(d))
 				return -1;
@@ -184,7 +184,7 @@ static int run(struct feed_ddls *d, const struct pending *p, enum ddl_outcome *o
 		}
 		if (e->kind != ERR_GONE)
 			return err_wrap(e, "DDL \"%.200s\" on the secondary", p->query);
-		feed_log("warn", "secondary: %s: connecting again", e->text);
+		feed_log("warn", "secondary: %s: reconnecting", e->text);
 		if (connect_again(d, e) < 0)
 			return -1;
 	}
@@ -207,7 +207,8 @@ static void look_at_view(struct feed_ddls *d, const struct pending *p, enum ddl_
 	if (sql_exec_text(d->sql, &answer, q.buf, q.len) < 0 && answer.code == NO_SUCH_USER) {
 		*outcome = DDL_FAILED;
 		err_set(why, ERR_SQL, NO_SUCH_USER,
-			"it is on the secondary, and can't be read there, for users are not carried: %s",
+			"it is on the secondary but cannot be read there, because users are not "
+			"replicated: %s",
 			answer.text);
 	}
 	strbuf_release(&q);

@@ -78,7 +78,7 @@ int left_out_from_text(struct left_out *l, const char *text, size_t n, struct er
 	json_decref(all);
 	publish(l);
 	return rc < 0 ? err_set(e, ERR_BAD_DATA, 0,
-				"what an earlier life of the changefeed left out can't be read")
+				"cannot read what the changefeed left out before its restart")
 		      : 0;
 }
 
@@ -141,7 +141,8 @@ int left_out_objects(struct sql *primary, struct status_board *board, struct err
 	if (shown < n)
 		strbuf_addf(&all, "%s(%zu in all)", shown ? " " : "", n);
 	if (got == 0 && n)
-		feed_log("warn", "not carried, like every routine, trigger and event: %s", all.buf);
+		feed_log("warn", "not replicated, like every routine, trigger and event: %s",
+			 all.buf);
 	if (got == 0) {
 		struct feed_status *st = status_board_lock(board);
 
@@ -318,11 +319,11 @@ static void after_rows_moved(struct left_out *l, const struct binlog_txn *ddl)
 			return;
 		out = left_out_reason(l, db, name);
 		if (out && !convert) {
-			snprintf(why, sizeof(why), "it has rows of %s.%s, which was left out", db,
+			snprintf(why, sizeof(why), "it has rows of %s.%s, which is left out", db,
 				 name);
 			left_out_add(l, n.db, n.name, why);
 		} else if (!out && !to && left_out_reason(l, n.db, n.name)) {
-			snprintf(why, sizeof(why), "it has rows of %s.%s, which was left out", n.db,
+			snprintf(why, sizeof(why), "it has rows of %s.%s, which is left out", n.db,
 				 n.name);
 			left_out_add(l, db, name, why);
 		}

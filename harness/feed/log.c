@@ -35,7 +35,7 @@ static int store_step(struct feed_run *r, const char *what,
 			return err_wrap(e, "%s", what);
 		if (!d.at_ns) {
 			d = deadline_in_ms(STORE_OUT_MS);
-			feed_log("warn", "%s: %s: trying again", what, e->text);
+			feed_log("warn", "%s: %s: retrying", what, e->text);
 		}
 		snprintf(on, sizeof(on), "%s: %s", what, e->text);
 		status_board_waits(r->board, FEED_WAITER_LOG, on);
@@ -243,7 +243,7 @@ int feed_service(struct feed_run *r, struct err *e)
 		r->next_collect_ns = now + COLLECT_EVERY_NS;
 		if (r->meta_checkpoint != r->collected_to) {
 			if (redo_writer_collect(r->writer, r->meta_checkpoint, &why) < 0)
-				feed_log("warn", "collect old redo files: %s", why.text);
+				feed_log("warn", "delete old redo files: %s", why.text);
 			else
 				r->collected_to = r->meta_checkpoint;
 		}

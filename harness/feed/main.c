@@ -147,7 +147,7 @@ static int fence_namesake(struct feed_run *r, struct err *e)
 	rc = feed_sink_take_over(s, r->o.id, &killed, e);
 	if (killed)
 		feed_log("info",
-			 "ended %" PRIu64 " connections of an earlier feed on the secondary",
+			 "killed %" PRIu64 " connections of an earlier feed on the secondary",
 			 killed);
 	sql_close(s);
 	return rc < 0 ? err_wrap(e, "sink") : 0;
@@ -167,7 +167,8 @@ static int place_is_ours(struct feed_run *r, struct err *e)
 		if (strcmp(all.f[i].changefeed, r->o.id) || strcmp(all.f[i].name_space, "default"))
 			rc = err_set(
 				e, ERR_USAGE, 0,
-				"%s holds the redo log of another changefeed, %s/%s: give this one a place of its own",
+				"%s has the redo log of another changefeed, %s/%s: use another "
+				"place for this one",
 				store_uri_redacted(r->store), all.f[i].name_space,
 				all.f[i].changefeed);
 	redo_feeds_release(&all);
@@ -190,7 +191,7 @@ static int open_log(struct feed_run *r, struct err *e)
 		return -1;
 	}
 	if (!exists)
-		return err_set(e, ERR_ENV, 0, "the bucket of %s is absent: create it first",
+		return err_set(e, ERR_ENV, 0, "the bucket of %s does not exist: create it first",
 			       store_uri_redacted(r->store));
 	if (place_is_ours(r, e) < 0)
 		return -1;
@@ -383,7 +384,7 @@ static int told_init(struct told *d, struct feed_run *r, const struct binlog_txn
 		return -1;
 	if (rc == 0) {
 		r->ddls_skipped++;
-		feed_log("info", "skipped, a temporary table's: %.80s", t->ddl_query);
+		feed_log("info", "skipped, on a temporary table: %.80s", t->ddl_query);
 		return 0;
 	}
 	d->session = session_of(r, &d->t);
@@ -477,7 +478,7 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 		feed_schemas_forget(r);
 	} else if (t->is_ddl && !t->ddl_type) {
 		r->ddls_skipped++;
-		feed_log("info", "skipped, no change of a user's table: %.80s", t->ddl_query);
+		feed_log("info", "skipped, does not change a user table: %.80s", t->ddl_query);
 	} else if (t->is_ddl) {
 		rc = on_ddl(r, t, ts, e);
 		if (rc)
@@ -520,7 +521,7 @@ static int reopen_source(struct feed_run *r, struct err *e)
 	struct deadline d = deadline_in_ms(SOURCE_OUT_MS);
 	struct err why = *e;
 
-	feed_log("warn", "source: %s: connecting again", e->text);
+	feed_log("warn", "source: %s: reconnecting", e->text);
 	status_board_waits(r->board, FEED_WAITER_SOURCE, e->text);
 	binlog_close(r->binlog);
 	r->binlog = NULL;
@@ -614,10 +615,10 @@ static int feed_finish(struct feed_run *r, struct err *e)
 		return -1;
 	while ((rc = all_applied(r, e)) == 0)
 		if (deadline_passed(d)) {
-			feed_log(
-				"warn",
-				"the sink is not done after %d s: it goes on from the checkpoint next time",
-				STOP_DRAIN_MS / 1000);
+			feed_log("warn",
+				 "the sink is not done after %d s: it continues from the "
+				 "checkpoint next time",
+				 STOP_DRAIN_MS / 1000);
 			break;
 		}
 	if (rc < 0 || feed_meta(r, e) < 0)
@@ -692,7 +693,8 @@ int feed_main(const struct feed_opts *o)
 	}
 	if (rc < 0 && e.code == SAME_ID)
 		err_set(&e, ERR_ENV, SAME_ID,
-			"another feed of the id %s was started and has taken over: a changefeed runs once",
+			"another feed with the ID %s was started and has taken over: only one "
+			"can run",
 			r.o.id);
 	feed_log("info", "end: %" PRIu64 " statements skipped", r.ddls_skipped);
 	if (rc < 0)

@@ -91,7 +91,7 @@ static void spool_give_back(struct feed_spool *s, const struct feed_chunk *c)
 {
 	if (!s->chunks) {
 		if (ftruncate(s->fd, 0) < 0)
-			feed_log("warn", "the spool in %s does not give its room back: %s", s->dir,
+			feed_log("warn", "cannot free space in the spool in %s: %s", s->dir,
 				 strerror(errno));
 		s->end_bytes = 0;
 	} else {
@@ -112,7 +112,7 @@ static int chunk_load(struct feed_chunk *c, struct feed_spool *s, struct err *e)
 		if (n <= 0) {
 			free(data);
 			return n < 0 ? err_sys(e, "read the spool file in %s", s->dir)
-				     : err_set(e, ERR_IO, 0, "the spool file in %s ends too early",
+				     : err_set(e, ERR_IO, 0, "the spool file in %s is truncated",
 					       s->dir);
 		}
 		done += (size_t)n;

@@ -1,5 +1,5 @@
-/* What waits for the sink: rows as SQL fragments, in FIFO queues (one a worker) over one budget of
- * memory. What is beyond the budget lies in an unlinked file, so that a transaction of any size
+/* Rows that wait for the sink, as SQL fragments in FIFO queues (one per worker) with a common
+ * memory limit. Beyond the limit they go to an unlinked file, so that a transaction of any size
  * passes through. The caller locks. */
 #ifndef HARNESS_FEED_QUEUE_H
 #define HARNESS_FEED_QUEUE_H

@@ -169,8 +169,8 @@ int feed_log_trim(struct feed_run *r, tso_t keep, struct err *e)
 	}
 	if (removed)
 		feed_log("info",
-			 "removed %u log files behind resolvedTs %" PRIu64
-			 ": they are written anew",
+			 "removed %u log files after resolvedTs %" PRIu64 "; they will be written "
+			 "again",
 			 removed, keep);
 	redo_writer_trimmed(r->writer);
 	rc = 0;
@@ -228,9 +228,9 @@ int resume_find(struct feed_run *r, struct err *e)
 			break;
 		if (feed_stopping() || deadline_passed(d))
 			return err_set(e, ERR_USAGE, 0,
-				       "start_ts %" PRIu64
-				       " is unknown: the source's last sample is %" PRIu64
-				       " (is this its BackupTS, and its map?)",
+				       "start_ts %" PRIu64 " is unknown: the source's last sample "
+				       "is %" PRIu64 " (check that this is its BackupTS and its "
+				       "map)",
 				       r->start, last_ts);
 		feed_sleep_ms(20);
 	}
@@ -238,8 +238,8 @@ int resume_find(struct feed_run *r, struct err *e)
 		if (e->kind != ERR_NOT_FOUND)
 			return -1;
 		return err_set(e, ERR_USAGE, 0,
-			       "start_ts %" PRIu64
-			       " is unknown: it lies before the source's first sample",
+			       "start_ts %" PRIu64 " is unknown: it is before the source's first "
+			       "sample",
 			       r->start);
 	}
 	r->read_seq = r->start_seq;

@@ -53,7 +53,7 @@ int schemas_reconnect(struct feed_run *r, struct err *e)
 {
 	struct deadline d = deadline_in_ms(RECONNECT_MS);
 
-	feed_log("warn", "secondary: %s: connecting again", e->text);
+	feed_log("warn", "secondary: %s: reconnecting", e->text);
 	while (!feed_stopping()) {
 		if (schemas_connect(r, deadline_min(d, deadline_in_ms(10000)), e) == 0) {
 			feed_log("info", "the secondary is back");
@@ -193,7 +193,8 @@ static int begin_again(struct feed_run *r, const char *db, const char *table, st
 	r->again = true;
 	return err_set(
 		e, ERR_CONFLICT, 0,
-		"the primary had changed %s.%s when its structure was asked: reading again from the checkpoint",
+		"the primary had already changed %s.%s when drtest read its structure: reading "
+		"again from the checkpoint",
 		db, table);
 }
 
@@ -233,17 +234,17 @@ static const struct table_schema *from_secondary(struct feed_run *r, const char 
 		    (t = schema_ask(r, r->control, db, table, e)))
 			return t;
 		if (e->kind && e->kind != ERR_GONE && e->kind != ERR_TIMEOUT) {
-			err_wrap(
-				e,
-				"the primary has changed %s.%s already, and the secondary does not know it",
-				db, table);
+			err_wrap(e,
+				 "the primary has already changed %s.%s, and the secondary does "
+				 "not have it",
+				 db, table);
 			return NULL;
 		}
 		if (!told)
-			feed_log(
-				"warn",
-				"structure of %s.%s: the primary has changed it already; waiting for the secondary, which knows it",
-				db, table);
+			feed_log("warn",
+				 "structure of %s.%s: the primary has already changed it; waiting "
+				 "for the secondary, which has it",
+				 db, table);
 		told = true;
 		*e = (struct err)ERR_INIT;
 		if (feed_service(r, e) < 0)

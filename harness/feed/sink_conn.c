@@ -28,7 +28,7 @@ int feed_server_id(struct sql *s, struct feed_server_id *out, struct err *e)
 		out->server_start_s = (int64_t)now - strtoll(r.cell[1], NULL, 10);
 		rc = 0;
 	} else if (!e || !e->text[0]) {
-		err_set(e, ERR_SQL, 0, "the server does not tell its Uptime");
+		err_set(e, ERR_SQL, 0, "the server does not report its Uptime");
 	}
 	sql_rows_release(&r);
 	return rc;
@@ -127,11 +127,12 @@ static const struct {
 	[ZONE] = { "time_zone", NULL },
 	[SYSTEM_ZONE] = { "system_time_zone", NULL },
 	[FIRST_SAME] = { "lower_case_table_names",
-			 "names that differ in case alone would be one table on one of them" },
-	{ "old_mode", "a DDL would mean something else there (utf8 is one of two character sets)" },
-	{ "character_set_collations", "a DDL that names no collation would get another one" },
-	{ "div_precision_increment", "generated columns would be computed otherwise" },
-	{ "default_week_format", "generated columns would be computed otherwise" },
+			 "names that differ only in case would be one table on one of them" },
+	{ "old_mode", "a DDL would mean something else there (utf8 can be one of two character "
+		      "sets)" },
+	{ "character_set_collations", "a DDL without a collation would get another one" },
+	{ "div_precision_increment", "generated columns would be computed differently" },
+	{ "default_week_format", "generated columns would be computed differently" },
 	{ "enforce_storage_engine", "tables would get another engine" },
 };
 
@@ -173,21 +174,24 @@ static int refuse_other_globals(const struct feed_globals *p, const struct feed_
 		if (strcmp(p->value[i], s->value[i]) != 0)
 			return err_set(
 				e, ERR_UNSUPPORTED, 0,
-				"%s is \"%s\" on the primary and \"%s\" on the secondary: %s: set it there as it is on the primary",
+				"%s is \"%s\" on the primary and \"%s\" on the secondary: %s: "
+				"set the primary's value there",
 				globals[i].name, p->value[i], s->value[i], globals[i].why);
 	/* UTC is told as an offset */
 	if (!strcmp(zone, "SYSTEM") && strcmp(p_zone, "UTC") &&
 	    strcmp(p_zone, s->value[SYSTEM_ZONE]))
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"time_zone is SYSTEM on the primary, which is %s, and %s on the secondary: times in DDLs would be others: start it with the"
-			" primary's TZ, or SET GLOBAL time_zone on the primary",
+			"time_zone is SYSTEM on the primary, which is %s, and %s on the "
+			"secondary: times in DDLs would differ: start the secondary with the "
+			"primary's TZ, or SET GLOBAL time_zone on the primary",
 			p_zone, s->value[SYSTEM_ZONE]);
 	if (strcmp(zone, "SYSTEM") && zone[0] != '+' && zone[0] != '-' && p->knows_zones &&
 	    !s->knows_zones)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"time_zone is %s on the primary, and the secondary knows no time zone by name: load its tables there (mariadb-tzinfo-to-sql)",
+			"time_zone is %s on the primary, but the secondary does not know time "
+			"zones by name: load the time zone tables there (mariadb-tzinfo-to-sql)",
 			zone);
 	return 0;
 }
@@ -195,15 +199,15 @@ static int refuse_other_globals(const struct feed_globals *p, const struct feed_
 static void tell_limits(const struct feed_globals *p, const struct feed_globals *s)
 {
 	if (strtoull(s->value[PACKET], NULL, 10) < strtoull(p->value[PACKET], NULL, 10))
-		feed_log(
-			"warn",
-			"the secondary's max_allowed_packet is %s, the primary's is %s: a value that is longer will end the changefeed",
-			s->value[PACKET], p->value[PACKET]);
+		feed_log("warn",
+			 "the secondary's max_allowed_packet is %s, the primary's is %s: a longer "
+			 "value will end the changefeed",
+			 s->value[PACKET], p->value[PACKET]);
 	if (p->knows_zones && !s->knows_zones)
-		feed_log(
-			"warn",
-			"the secondary knows no time zone by name, the primary does: a DDL of a session in such a zone will end the changefeed;"
-			" load the tables there (mariadb-tzinfo-to-sql)");
+		feed_log("warn",
+			 "the primary knows time zones by name, but the secondary does not: a DDL "
+			 "from a session in such a zone will end the changefeed; load the time "
+			 "zone tables there (mariadb-tzinfo-to-sql)");
 }
 
 /* Not there: nothing to refuse. */
@@ -227,7 +231,8 @@ int feed_sink_fits(struct sql *s, const struct feed_globals *primary, struct err
 
 	/* a trigger's rows are in the primary's binary log too */
 	if (refuse(s,
-		   "the secondary has the trigger %s: it would write a second time what the log carries already: drop it there",
+		   "the secondary has the trigger %s, which would repeat what the log already "
+		   "contains: drop it there",
 		   "SELECT CONCAT(TRIGGER_SCHEMA, '.', TRIGGER_NAME, ' on ', EVENT_OBJECT_SCHEMA, '.', EVENT_OBJECT_TABLE) FROM "
 		   "information_schema.TRIGGERS WHERE LOWER(TRIGGER_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
 		   " ORDER BY 1 LIMIT 1",
@@ -236,13 +241,14 @@ int feed_sink_fits(struct sql *s, const struct feed_globals *primary, struct err
 	if (sql_flavor(s) != SQL_MARIADB)
 		return 0;
 	if (refuse(s,
-		   "the secondary runs the event %s: it would write what the primary does not: SET GLOBAL event_scheduler = OFF there",
+		   "the secondary runs the event %s, which would write what the primary does "
+		   "not: SET GLOBAL event_scheduler = OFF there",
 		   "SELECT CONCAT(EVENT_SCHEMA, '.', EVENT_NAME) FROM information_schema.EVENTS WHERE @@event_scheduler = 'ON' AND"
 		   " STATUS = 'ENABLED' AND LOWER(EVENT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
 		   " ORDER BY 1 LIMIT 1",
 		   e) < 0 ||
 	    refuse(s,
-		   "the secondary is a replica at the same time (Slaves_running is %s): STOP ALL SLAVES there",
+		   "the secondary is also a replica (Slaves_running is %s): STOP ALL SLAVES there",
 		   "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Slaves_running' AND"
 		   " VARIABLE_VALUE > 0",
 		   e) < 0 ||

@@ -81,9 +81,9 @@ static int worker_reconnect(struct sink_worker *w, struct err *e)
 {
 	struct deadline d = deadline_in_ms(RECONNECT_MS);
 
-	feed_log("warn", "sink worker %u: %s: connecting again", w->number, e->text);
+	feed_log("warn", "sink worker %u: %s: reconnecting", w->number, e->text);
 	while (!sink_quits(w->sink)) {
-		waits(w, "it does not answer: %s", e->text);
+		waits(w, "it does not respond: %s", e->text);
 		if (worker_connect(w, deadline_min(d, deadline_in_ms(CONNECT_MS)), e) == 0) {
 			feed_log("info", "sink worker %u: the secondary is back", w->number);
 			return 0;
@@ -104,7 +104,7 @@ static int worker_begin(struct sink_worker *w, struct err *e)
 		/* it answers, and says no */
 		if (e->kind == ERR_ENV || e->kind == ERR_UNSUPPORTED || sink_quits(w->sink))
 			return err_wrap(e, "sink");
-		waits(w, "it does not answer: %s", e->text);
+		waits(w, "it does not respond: %s", e->text);
 		sleep_ms(200);
 	}
 	return 0;
@@ -127,8 +127,10 @@ static int name_unlike_row(struct sink_worker *w, const struct feed_batch *b,
 	if (sql_value(w->sql, &there, e, "%s", q.buf) >= 0) {
 		feed_change_text(b->t, c, &key);
 		err_set(e, ERR_UNSUPPORTED, 0,
-			"row %s: the secondary computes %s as %s, the primary has %.*s: the expression depends on the session that wrote the row "
-			"(time_zone, div_precision_increment, ..): write one that does not, or make it a plain column",
+			"row %s: the secondary computes %s as %s, the primary has %.*s: the "
+			"expression depends on the session that wrote the row (time_zone, "
+			"div_precision_increment, ..): use one that does not, or make it a "
+			"regular column",
 			key.buf, b->t->computed, there.buf,
 			(int)(c->it.check_bytes < 160 ? c->it.check_bytes : 160), c->check);
 	}
@@ -230,8 +232,8 @@ static int values_fit(struct sink_worker *w, const struct feed_batch *b, struct 
 		return 0;
 	feed_change_text(b->t, c, &key);
 	err_set(e, ERR_BAD_DATA, 0,
-		"row %s: the secondary does not keep a value as it is in the log: column '%s' has digits behind the point, of which it keeps %d:"
-		" its column is another one than the primary's",
+		"row %s: the secondary stores a different value than the log has: column '%s' "
+		"keeps only %d fractional digits: its column differs from the primary's",
 		key.buf, b->t->fractions[column], b->t->room[column]);
 	strbuf_release(&key);
 	return -1;
@@ -500,7 +502,7 @@ static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 			continue;
 		if (e->kind != ERR_CONFLICT || ++conflicts == CONFLICT_TRIES)
 			return name_refused_row(w, b, e);
-		feed_log("warn", "sink worker %u: %s.%s: %s: again", w->number, t->db, t->table,
+		feed_log("warn", "sink worker %u: %s.%s: %s: retrying", w->number, t->db, t->table,
 			 e->text);
 		sleep_ms(10 << (conflicts < 6 ? conflicts : 6));
 	}

@@ -1,5 +1,5 @@
-/* What the feed tells its parent: a small JSON file, replaced as a whole. And the board in the
- * process that keeps it fresh. */
+/* The feed's status for its parent: a small JSON file, replaced as a whole, and the part of the
+ * process that keeps it up to date. */
 #ifndef HARNESS_FEED_STATUS_H
 #define HARNESS_FEED_STATUS_H
 

@@ -20,7 +20,8 @@ int watermarks_row(struct watermarks *p, unsigned worker, tso_t commit_ts, struc
 	if (commit_ts <= p->announced)
 		return err_set(e, ERR_BAD_DATA, 0,
 			       "a row of commitTs %" PRIu64 " came after resolvedTs %" PRIu64
-			       " had been announced",
+			       " was "
+			       "published",
 			       commit_ts, p->announced);
 	if (commit_ts < w->newest)
 		return err_set(e, ERR_BAD_DATA, 0,

@@ -1,4 +1,4 @@
-/* How far the changefeed is: pure arithmetic, no clock, no thread, no server. The one place where
+/* The changefeed's progress: pure arithmetic, no clock, no thread, no server. The one place where
  * the order of read -> handed to the redo log -> durable there -> told in a durable meta -> applied
  * -> checkpoint is kept, so that resolvedTs never runs ahead of the rows, nor checkpointTs ahead of
  * the secondary. The caller locks. */

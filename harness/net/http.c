@@ -49,7 +49,7 @@ static int no_answer(CURLcode rc, const struct call *c, const struct http_reques
 				     : ERR_IO;
 
 	if (c->over)
-		return err_set(e, ERR_BAD_DATA, 0, "%s %.*s: the answer is larger than %zu MiB",
+		return err_set(e, ERR_BAD_DATA, 0, "%s %.*s: the response is larger than %zu MiB",
 			       method, (int)strcspn(url, "?"), url, HTTP_ANSWER_BYTES_MAX >> 20);
 	return err_set(e, kind, (int)rc, "%s %.*s: %s", method, (int)strcspn(url, "?"), url,
 		       curl_easy_strerror(rc));
@@ -97,7 +97,7 @@ int http_send(const struct http_request *r, struct deadline d, struct http_answe
 	a->status = 0;
 	a->date_s = 0;
 	if (!curl)
-		return err_set(e, ERR_ENV, 0, "libcurl could not start");
+		return err_set(e, ERR_ENV, 0, "cannot initialize libcurl");
 	curl_easy_setopt(curl, CURLOPT_URL, r->url);
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, r->method);
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");

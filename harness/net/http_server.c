@@ -54,7 +54,8 @@ static int not_an_address(const char *text, struct err *e)
 {
 	return err_set(
 		e, ERR_USAGE, 0,
-		"'%.60s' is no address: PORT (of 127.0.0.1), HOST:PORT or [IPv6]:PORT; a host is a number or localhost",
+		"'%.60s' is not an address: use PORT (on 127.0.0.1), HOST:PORT or [IPv6]:PORT; "
+		"HOST must be a numeric address or localhost",
 		text);
 }
 
@@ -112,7 +113,7 @@ int http_listen(struct http_listener *l, const struct http_place *p, struct err 
 	if (bind(l->fd, at, n) < 0 || listen(l->fd, BACKLOG) < 0 ||
 	    getsockname(l->fd, at, &n) < 0) {
 		err_sys(e, "listen on %s port %d%s", p->host, p->port,
-			errno == EADDRINUSE ? " (port 0 takes a free one)" : "");
+			errno == EADDRINUSE ? " (port 0 selects a free one)" : "");
 		http_listener_close(l);
 		return -1;
 	}
@@ -243,14 +244,14 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *p
 	}
 	if (s->loopback && !http_host_is_number(host))
 		return answer_plain(c, MHD_HTTP_FORBIDDEN,
-				    "this address is asked by its number or as localhost\n");
+				    "use the numeric address or localhost\n");
 	s->site.get(s->site.arg, &ask, &page);
 	if (page.events && s->site.next && !strcmp(method, MHD_HTTP_METHOD_GET)) {
 		strbuf_release(&page.body);
 		return answer_stream(s, c);
 	}
 	if (page.status == MHD_HTTP_NOT_FOUND && !page.body.len)
-		strbuf_addstr(&page.body, "there is no such page\n");
+		strbuf_addstr(&page.body, "no such page\n");
 	r = MHD_create_response_from_buffer(page.body.len, page.body.buf, MHD_RESPMEM_MUST_COPY);
 	strbuf_release(&page.body);
 	if (!r)
@@ -280,7 +281,7 @@ struct http_server *http_server_start(struct http_listener *l, const struct http
 				 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)QUIET_S, MHD_OPTION_END);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!s->daemon) {
-		err_set(e, ERR_IO, 0, "serve %s: libmicrohttpd could not begin", l->where);
+		err_set(e, ERR_IO, 0, "serve %s: cannot start libmicrohttpd", l->where);
 		free(s);
 		return NULL;
 	}

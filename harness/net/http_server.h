@@ -1,6 +1,6 @@
-/* A small HTTP server for who looks on: GET and HEAD of a few pages, and streams of server-sent
- * events. Protocol, limits and threads are libmicrohttpd's. Each request is bounded: 16 KiB of
- * header, 32 connections, 30 s without a byte. */
+/* A small HTTP server for live pages and metrics: GET and HEAD of a few pages, and streams of
+ * server-sent events. Protocol, limits and threads are libmicrohttpd's. Each request is bounded: 16
+ * KiB of header, 32 connections, 30 s without a byte. */
 #ifndef HARNESS_NET_HTTP_SERVER_H
 #define HARNESS_NET_HTTP_SERVER_H
 

@@ -48,7 +48,7 @@ char *minio_find(struct err *e)
 	if (given && *given) {
 		if (strchr(given, '/') && (found = proc_which(given)))
 			return found;
-		err_set(e, ERR_ENV, 0, "$DRTEST_MINIO is '%s', which is no path of an executable",
+		err_set(e, ERR_ENV, 0, "$DRTEST_MINIO is '%s', which is not an executable file",
 			given);
 		return NULL;
 	}
@@ -114,7 +114,7 @@ static int wait_ready(struct minio *m, struct deadline d, struct err *e)
 		}
 		if (pause_ms(20, d) < 0) {
 			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
-				"MinIO did not get ready on 127.0.0.1:%d in time", m->port);
+				"MinIO was not ready on 127.0.0.1:%d in time", m->port);
 			break;
 		}
 	}
@@ -250,7 +250,8 @@ struct minio *minio_start(const struct minio_opts *o, struct deadline d, struct 
 		goto out;
 	if (strlen(o->user) < 3 || strlen(o->password) < 8) {
 		err_set(e, ERR_USAGE, 0,
-			"MinIO wants a user of at least 3 and a password of at least 8 characters");
+			"MinIO requires a user of at least 3 and a password of at least 8 "
+			"characters");
 		goto out;
 	}
 	for (int i = 0; i < STARTS_MAX; i++) {
@@ -259,7 +260,7 @@ struct minio *minio_start(const struct minio_opts *o, struct deadline d, struct 
 			break;
 		strbuf_reset(&tail);
 		proc_log_tail(o->log_path, 20, &tail);
-		rc = err_set(e, ERR_ENV, 0, "MinIO ended at its start (%s): %s", proc_how(m->proc),
+		rc = err_set(e, ERR_ENV, 0, "MinIO failed to start (%s): %s", proc_how(m->proc),
 			     find_reason(tail.buf));
 		if (!strstr(tail.buf, "in use"))
 			break;
@@ -283,7 +284,7 @@ int minio_restart(struct minio *m, const struct minio_opts *o, struct deadline d
 	rc = start_once(m, o, m->port, d, e);
 	if (rc == 0) {
 		proc_log_tail(o->log_path, 20, &tail);
-		rc = err_set(e, ERR_ENV, 0, "MinIO ended at its start (%s): %s", proc_how(m->proc),
+		rc = err_set(e, ERR_ENV, 0, "MinIO failed to start (%s): %s", proc_how(m->proc),
 			     find_reason(tail.buf));
 	}
 	strbuf_release(&tail);

@@ -381,11 +381,10 @@ static int judge_answer(const struct s3_client *c, const struct s3_request *q,
 		snprintf(r->answer.code, sizeof(r->answer.code), "%s", code);
 	first_words(r, words);
 	if (!brings_all(q, r))
-		return err_set(
-			e, ERR_IO, (int)r->status,
-			"%s: HTTP %ld without %s%s%s%s: something else than the store may have answered",
-			c->base, r->status, q->root ? q->root : "an ETag", words[0] ? " (" : "",
-			words, words[0] ? ")" : "");
+		return err_set(e, ERR_IO, (int)r->status,
+			       "%s: HTTP %ld without %s%s%s%s: perhaps this is not the store",
+			       c->base, r->status, q->root ? q->root : "an ETag",
+			       words[0] ? " (" : "", words, words[0] ? ")" : "");
 	if (may_pass(r))
 		return err_set(e, ERR_IO, (int)r->status, "%s: HTTP %ld %s%s%s", c->base, r->status,
 			       r->answer.code, r->answer.message[0] ? ": " : "",
@@ -402,7 +401,9 @@ static bool may_try_again(const struct s3_request *q, CURLcode code, bool unresu
 		return false;
 	}
 	if (unresumable && !q->restart) {
-		err_wrap(e, "%s: lost in mid-body, and without an ETag it can't be resumed",
+		err_wrap(e,
+			 "%s: the connection was lost in the body, and without an ETag the "
+			 "download cannot be resumed",
 			 q->path);
 		return false;
 	}
@@ -441,13 +442,15 @@ int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_respon
 			goto out;
 		}
 		if (a.too_long) {
-			err_set(e, ERR_BAD_DATA, 0, "%s: the store's answer is too long", q->path);
+			err_set(e, ERR_BAD_DATA, 0, "%s: the store's response is too long",
+				q->path);
 			goto out;
 		}
 		if (a.wrong_range || (delivered && r->status == 412)) {
 			if (!q->restart) {
 				err_set(e, ERR_IO, (int)r->status,
-					"%s: the connection was lost after %llu bytes, and the object was replaced meanwhile",
+					"%s: the connection was lost after %llu bytes, and the "
+					"object has been replaced since",
 					q->path, (unsigned long long)delivered);
 				goto out;
 			}
@@ -482,7 +485,7 @@ int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_respon
 			if (clock_cancelled())
 				err_set(e, ERR_CANCELLED, 0, "%s: interrupted", q->path);
 			else
-				err_wrap(e, "%s: given up after %u attempt%s in %lld ms", q->path,
+				err_wrap(e, "%s: failed after %u attempt%s in %lld ms", q->path,
 					 r->attempts, r->attempts == 1 ? "" : "s",
 					 (long long)((clock_mono_ns() - began) / 1000000));
 			goto out;
@@ -503,16 +506,16 @@ int s3_refused(const struct s3_client *c, const struct s3_response *r, const cha
 	} known[] = {
 		{ "InvalidAccessKeyId", "the store does not know this access-key", ERR_ENV },
 		{ "SignatureDoesNotMatch",
-		  "the secret-access-key is not the one of this access-key", ERR_ENV },
-		{ "AccessDenied", "this access-key may not do that", ERR_ENV },
+		  "the secret-access-key does not belong to this access-key", ERR_ENV },
+		{ "AccessDenied", "this access-key lacks the permission", ERR_ENV },
 		{ "RequestTimeTooSkewed",
 		  "the clocks of this machine and of the store differ by more than 15 minutes",
 		  ERR_ENV },
 		{ "ExpiredToken", "the session-token has expired", ERR_ENV },
 		{ "InvalidToken", "the session-token is not valid", ERR_ENV },
 		{ "InvalidTokenId", "the session-token is not valid", ERR_ENV },
-		{ "AuthorizationHeaderMalformed", "the region is not the bucket's", ERR_ENV },
-		{ "InvalidBucketName", "the store does not take this name for a bucket",
+		{ "AuthorizationHeaderMalformed", "the bucket is in another region", ERR_ENV },
+		{ "InvalidBucketName", "the store does not allow this name for a bucket",
 		  ERR_USAGE },
 		{ "BucketAlreadyExists", "a bucket of this name belongs to someone else", ERR_ENV },
 		{ "XMinioStorageFull", "the store is full", ERR_IO },
@@ -522,18 +525,18 @@ int s3_refused(const struct s3_client *c, const struct s3_response *r, const cha
 
 	if (!strcmp(r->answer.code, "NoSuchBucket"))
 		return err_set(e, ERR_NOT_FOUND, (int)r->status,
-			       "%s: there is no bucket '%s' at %s", what, c->bucket, c->base);
+			       "%s: bucket '%s' does not exist at %s", what, c->bucket, c->base);
 	if (r->status == 404)
 		return err_set(e, ERR_NOT_FOUND, (int)r->status,
-			       "%s: there is no such object in bucket '%s' at %s", what, c->bucket,
-			       c->base);
+			       "%s: the object does not exist in bucket '%s' at %s", what,
+			       c->bucket, c->base);
 	if (r->status / 100 == 3) {
 		const char *to = r->answer.endpoint[0] ? r->answer.endpoint : r->location;
 
 		return err_set(
 			e, ERR_ENV, (int)r->status,
-			"%s: bucket '%s' is not served at %s but at %.*s (HTTP %ld): give that host as endpoint=, and its "
-			"region",
+			"%s: bucket '%s' is not at %s but at %.*s (HTTP %ld): use that host in "
+			"endpoint=, and its region",
 			what, c->bucket, c->base, to[0] ? (int)strcspn(to, "?") : 16,
 			to[0] ? to : "another endpoint", r->status);
 	}
@@ -544,7 +547,8 @@ int s3_refused(const struct s3_client *c, const struct s3_response *r, const cha
 				"%s: %s%s (%s, bucket '%s' at %s)", what, known[i].advice,
 				!strcmp(known[i].code, "SignatureDoesNotMatch") &&
 						strchr(c->secret_key, ' ')
-					? "; it holds a blank: in a URI a '+' means one, and is written %2B itself"
+					? "; it contains a blank: in a URI '+' means a blank; "
+					  "write a literal '+' as %2B"
 					: "",
 				known[i].code, c->bucket, c->base);
 	first_words(r, words);

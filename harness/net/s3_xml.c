@@ -109,7 +109,7 @@ static void page_element(struct parse *p, const char *name)
 			free(p->object.key);
 			p->object.key = xstrdup(text);
 		} else if (!strcmp(name, "Size") && !size_of(text, &p->object.size_bytes)) {
-			stop(p, "a size is no number");
+			stop(p, "a size is not a number");
 		}
 	} else if (p->depth == 2) {
 		if (!strcmp(name, "Contents")) {
@@ -211,7 +211,7 @@ int s3_xml_page(const char *data, size_t n, struct s3_page *out, struct err *e)
 	*out = (struct s3_page){ 0 };
 	if (run(&p, data, n) == 0) {
 		if (strcmp(p.name[1], "ListBucketResult") != 0)
-			p.wrong = "it is no ListBucketResult";
+			p.wrong = "it is not a ListBucketResult";
 		else if (out->truncated && !out->next)
 			p.wrong = "it is truncated and has no continuation token";
 		for (size_t i = 0; p.url_encoded && !p.wrong && i < out->n; i++)
@@ -221,7 +221,7 @@ int s3_xml_page(const char *data, size_t n, struct s3_page *out, struct err *e)
 	if (!p.wrong)
 		return 0;
 	s3_page_release(out);
-	return err_set(e, ERR_BAD_DATA, 0, "the store's listing can't be read: %s", p.wrong);
+	return err_set(e, ERR_BAD_DATA, 0, "cannot parse the store's listing: %s", p.wrong);
 }
 
 void s3_page_release(struct s3_page *p)

@@ -93,7 +93,8 @@ static int check_key(const char *key, struct err *e)
 	size_t len = strnlen(key, KEY_BYTES_MAX + 1);
 
 	if (!len || len > KEY_BYTES_MAX)
-		return err_set(e, ERR_USAGE, 0, "an object's key has 1 to %d bytes", KEY_BYTES_MAX);
+		return err_set(e, ERR_USAGE, 0, "an object's key must have 1 to %d bytes",
+			       KEY_BYTES_MAX);
 	for (const char *p = key;; p++) {
 		size_t n = strcspn(p, "/");
 
@@ -106,7 +107,8 @@ static int check_key(const char *key, struct err *e)
 	}
 	for (const char *p = key; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			return err_set(e, ERR_USAGE, 0, "key '%s': holds a control character", key);
+			return err_set(e, ERR_USAGE, 0, "key '%s': contains a control character",
+				       key);
 	return 0;
 }
 
@@ -116,7 +118,7 @@ int store_put(struct store *s, const char *key, const void *data, size_t n, stru
 		return -1;
 	if (n > STORE_OBJECT_BYTES_MAX)
 		return err_set(e, ERR_USAGE, 0,
-			       "put %s: %zu bytes are more than an object may have (%zu)", key, n,
+			       "put %s: %zu bytes exceed the limit for an object (%zu)", key, n,
 			       STORE_OBJECT_BYTES_MAX);
 	return s->ops->put(s, key, data, n, e);
 }

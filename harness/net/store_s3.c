@@ -48,7 +48,7 @@ static int s3_bucket_exists(struct store *st, bool *exists, struct err *e)
 {
 	struct store_s3 *s = s3_store(st);
 	struct s3_response r = S3_RESPONSE_INIT;
-	char *path = bucket_path(s), *what = xstrfmt("look at bucket '%s'", s->bucket);
+	char *path = bucket_path(s), *what = xstrfmt("check bucket '%s'", s->bucket);
 	struct s3_request q = { .method = "HEAD", .path = path, .patience_ms = st->patience_ms };
 	int rc = -1;
 
@@ -148,7 +148,7 @@ static int upload_part(struct multipart *m, const char *data, size_t n, struct e
 	}
 	for (etag = r.etag; *etag; etag++)
 		if (strchr("<>&", *etag)) {
-			err_set(e, ERR_BAD_DATA, 0, "the store answers with a broken ETag");
+			err_set(e, ERR_BAD_DATA, 0, "the store returned an invalid ETag");
 			goto out;
 		}
 	m->parts++;
@@ -255,11 +255,11 @@ static int put_multipart(struct store_s3 *s, const char *path, const char *data,
 	if (s3_request(s->client, &q, &r, e) < 0)
 		goto out;
 	if (r.status / 100 != 2) {
-		s3_refused(s->client, &r, "begin the upload", e);
+		s3_refused(s->client, &r, "start the upload", e);
 		goto out;
 	}
 	if (!r.answer.upload_id[0]) {
-		err_set(e, ERR_BAD_DATA, 0, "the store gives no id for the upload");
+		err_set(e, ERR_BAD_DATA, 0, "the store returned no ID for the upload");
 		goto out;
 	}
 	uri_encode(&id, r.answer.upload_id, strlen(r.answer.upload_id), NULL);
@@ -372,7 +372,7 @@ static int list_page(struct store_s3 *s, const char *prefix, char **token, struc
 		if (strncmp(key, s->prefix, skip) != 0 ||
 		    strncmp(key + skip, prefix, strlen(prefix)) != 0) {
 			err_set(e, ERR_BAD_DATA, 0,
-				"the store lists '%s', which is outside of what was asked for",
+				"the store listed '%s', which is outside of the requested prefix",
 				key);
 			goto out;
 		}
@@ -480,9 +480,9 @@ static int check_params(const struct uri *u, struct err *e)
 	size_t n = strlen(u->host);
 
 	if (*u->user || u->port)
-		return err_set(
-			e, ERR_USAGE, 0,
-			"store s3://: the server goes into the parameter endpoint=http://host:port, not before the bucket");
+		return err_set(e, ERR_USAGE, 0,
+			       "store s3://: put the server into the parameter "
+			       "endpoint=http://host:port, not before the bucket");
 	if (n < 3 || n > 63 ||
 	    strspn(u->host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") !=
 		    n)
@@ -496,7 +496,7 @@ static int check_params(const struct uri *u, struct err *e)
 				       not_spoken[i]);
 	if (strcasecmp(first_of(uri_param(u, "storage-class"), NULL, "STANDARD"), "STANDARD") != 0)
 		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "store s3://%s: of storage-class only STANDARD is supported",
+			       "store s3://%s: the only supported storage-class is STANDARD",
 			       u->host);
 	for (size_t i = 0; i < u->n_params; i++) {
 		size_t k = 0;
@@ -507,8 +507,9 @@ static int check_params(const struct uri *u, struct err *e)
 		if (k == sizeof(spoken) / sizeof(spoken[0]) && *u->params[i].value)
 			return err_set(
 				e, ERR_USAGE, 0,
-				"store s3://%s: the parameter '%.40s' is not known; known are endpoint, region, access-key, "
-				"secret-access-key, session-token, force-path-style, ca",
+				"store s3://%s: unknown parameter '%.40s'; the parameters are "
+				"endpoint, region, access-key, secret-access-key, session-token, "
+				"force-path-style, ca",
 				u->host, u->params[i].name);
 	}
 	return 0;
@@ -534,7 +535,8 @@ static char *base_of(const struct uri *u, const char *region, bool path_style, s
 	if ((strcmp(ep.scheme, "http") && strcmp(ep.scheme, "https")) || !*ep.host || *ep.user ||
 	    ep.n_params || (*ep.path && strcmp(ep.path, "/"))) {
 		err_set(e, ERR_USAGE, 0,
-			"store s3://%s: the endpoint is http://host:port or https://host:port, without path and user",
+			"store s3://%s: the endpoint must be http://host:port or "
+			"https://host:port, without a path or user",
 			u->host);
 		uri_release(&ep);
 		return NULL;
@@ -567,7 +569,7 @@ struct store *store_s3_open(const struct uri *u, struct err *e)
 		return NULL;
 	if (!path_style && strcasecmp(style, "false") != 0 && strcmp(style, "0") != 0 &&
 	    strcasecmp(style, "f") != 0) {
-		err_set(e, ERR_USAGE, 0, "store s3://%s: force-path-style is true or false",
+		err_set(e, ERR_USAGE, 0, "store s3://%s: force-path-style must be true or false",
 			u->host);
 		return NULL;
 	}
@@ -589,7 +591,8 @@ struct store *store_s3_open(const struct uri *u, struct err *e)
 		    strlen(region) ||
 	    strpbrk(access, "\r\n") || (token && strpbrk(token, "\r\n"))) {
 		err_set(e, ERR_USAGE, 0,
-			"store s3://%s: region, access-key or session-token holds a character that it can't",
+			"store s3://%s: region, access-key or session-token contains an invalid "
+			"character",
 			u->host);
 		return NULL;
 	}

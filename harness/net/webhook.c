@@ -37,10 +37,10 @@ static int key_of(struct webhook *w, const char *text, struct err *e)
 		free(bytes);
 		if (got <= 0)
 			return err_set(e, ERR_USAGE, 0,
-				       "the secret: what follows " PREFIX " is no base64");
+				       "the secret: the part after " PREFIX " is not base64");
 	}
 	if (w->key.len < WEBHOOK_KEY_BYTES_MIN || w->key.len > KEY_BYTES_MAX)
-		return err_set(e, ERR_USAGE, 0, "the secret has %zu bytes; %d are the least",
+		return err_set(e, ERR_USAGE, 0, "the secret has %zu bytes; it needs at least %d",
 			       w->key.len, WEBHOOK_KEY_BYTES_MIN);
 	return 0;
 }
@@ -57,7 +57,7 @@ int webhook_open(struct webhook *w, const char *url, const char *secret, struct 
 	if (uri_parse(&u, w->url.buf, e) < 0)
 		goto out;
 	if ((strcmp(u.scheme, "http") && strcmp(u.scheme, "https")) || !*u.host || *u.user) {
-		err_set(e, ERR_USAGE, 0, "an address as https://host/path is wanted");
+		err_set(e, ERR_USAGE, 0, "must be an address such as https://host/path");
 		uri_release(&u);
 		goto out;
 	}
@@ -68,7 +68,8 @@ int webhook_open(struct webhook *w, const char *url, const char *secret, struct 
 		secret_know(w->url.buf);
 	if (secret && *secret != '@' && strncmp(secret, "env:", 4) != 0) {
 		err_set(e, ERR_USAGE, 0,
-			"the secret: @FILE or env:NAME is wanted: everybody can read a command line");
+			"the secret: use @FILE or env:NAME, because everybody can read a command "
+			"line");
 		goto out;
 	}
 	if (secret) {
@@ -143,7 +144,7 @@ static int send_once(const struct webhook *w, const char *id, const char *json, 
 	if (rc < 0) {
 		rc = failure_may_pass(e) ? 1 : -1;
 	} else if (a.status / 100 != 2) {
-		err_set(e, ERR_IO, (int)a.status, "%s answers %ld", w->called, a.status);
+		err_set(e, ERR_IO, (int)a.status, "%s returned %ld", w->called, a.status);
 		rc = status_may_pass(a.status) ? 1 : -1;
 	}
 	http_answer_release(&a);

@@ -1,6 +1,5 @@
-/* A message to somebody's address, signed as Standard Webhooks has it, and sent again while nobody
- * takes it. The address may itself be secret (those of chat rooms are): errors name scheme and host
- * alone. */
+/* A message to a URL, signed according to Standard Webhooks, with retries. The URL may be a secret
+ * (those of chat services are), so errors contain only its scheme and host. */
 #ifndef HARNESS_NET_WEBHOOK_H
 #define HARNESS_NET_WEBHOOK_H
 

@@ -144,8 +144,8 @@ static void how_it_ended(struct proc *p, const siginfo_t *si)
 		 p->sent & (1ULL << si->si_status) ? " (ours)"
 		 : si->si_status != SIGKILL        ? ""
 		 : oom_kills() > p->oom_kills
-			 ? " (not ours; the kernel ran out of memory meanwhile)"
-			 : " (not ours: out of memory?)");
+			 ? " (not sent by drtest; the kernel ran out of memory)"
+			 : " (not sent by drtest; perhaps out of memory)");
 	p->foreign_kill = si->si_status == SIGKILL && !(p->sent & (1ULL << SIGKILL));
 }
 

@@ -145,7 +145,7 @@ static int ids_look_up(struct child *c, const char *user, struct err *e)
 	errno = 0;
 	pw = getpwnam(user);
 	if (!pw)
-		return err_set(e, ERR_ENV, errno, "there is no user '%s' on this machine", user);
+		return err_set(e, ERR_ENV, errno, "user '%s' does not exist on this machine", user);
 	if (pw->pw_uid == geteuid())
 		return 0;
 	if (geteuid() != 0)
@@ -216,7 +216,7 @@ int spawn(const struct spawn *s, pid_t *pid_out, int *pidfd_out, struct err *e)
 	path = proc_which(s->argv[0]);
 	if (!path) {
 		err_set(e, ERR_ENV, ENOENT,
-			strchr(s->argv[0], '/') ? "%s is not there, or no program"
+			strchr(s->argv[0], '/') ? "%s does not exist or is not a program"
 						: "%s is not installed (looked in PATH)",
 			s->argv[0]);
 		goto out;

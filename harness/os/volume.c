@@ -20,7 +20,7 @@ int volume_needs(struct strbuf *missing)
 	if (geteuid() != 0) {
 		strbuf_addstr(
 			missing,
-			"a disk of its own is a mount, and only root can mount: run drtest as root");
+			"disk_mb needs a mount, which only root can create: run drtest as root");
 		return -1;
 	}
 	pid = fork(); /* tried in a child: containers often forbid it even to root */
@@ -34,7 +34,7 @@ int volume_needs(struct strbuf *missing)
 		return 0;
 	strbuf_addstr(
 		missing,
-		"a disk of its own is a mount, and this container forbids mounts: it needs CAP_SYS_ADMIN");
+		"disk_mb needs a mount, which this container forbids: it needs CAP_SYS_ADMIN");
 	return -1;
 }
 
@@ -44,7 +44,7 @@ int volume_mount(const char *dir, int64_t size_bytes, struct err *e)
 
 	if (!apart &&
 	    (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0))
-		return err_sys(e, "make a mount namespace");
+		return err_sys(e, "create a mount namespace");
 	apart = true;
 	snprintf(options, sizeof(options), "size=%" PRId64 ",mode=0755", size_bytes);
 	if (mount("drtest", dir, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)

@@ -1,7 +1,7 @@
-/* A small disk of its own: a tmpfs in a mount namespace of ours, so that nothing of it is left when
- * the last of our processes is gone, however we end. Linux and root only. What a thread that is
- * older than the first volume does with paths in it misses it: make volumes from the main thread,
- * before what uses them is started. */
+/* A small disk: a tmpfs in drtest's own mount namespace, so that it disappears with drtest's last
+ * process, however drtest ends. Linux and root only. What a thread that is older than the first
+ * volume does with paths in it misses it: make volumes from the main thread, before what uses them
+ * is started. */
 #ifndef HARNESS_OS_VOLUME_H
 #define HARNESS_OS_VOLUME_H
 

@@ -60,36 +60,27 @@ static bool side_reserve(struct mp *m, struct side *s, uint32_t n)
 
 static bool table_name(struct mp *m, struct redo_table *t)
 {
-	struct redo_bytes key;
-	uint32_t n;
+	struct mp_fields f;
 
 	if (mp_nil(m))
 		return true;
-	if (!mp_map(m, &n))
-		return false;
-	while (n--) {
-		bool ok;
-
-		if (!mp_str(m, &key))
-			return false;
-		if (MP_IS(key, "db-name"))
-			ok = mp_str(m, &t->db);
-		else if (MP_IS(key, "tbl-name"))
-			ok = mp_str(m, &t->table);
-		else if (MP_IS(key, "tbl-id"))
-			ok = mp_i64(m, &t->id);
-		else if (MP_IS(key, "is-partition"))
-			ok = mp_bool(m, &t->is_partition);
+	for (f = mp_fields(m); mp_next(&f);) {
+		if (MP_IS(f.key, "db-name"))
+			f.ok = mp_str(m, &t->db);
+		else if (MP_IS(f.key, "tbl-name"))
+			f.ok = mp_str(m, &t->table);
+		else if (MP_IS(f.key, "tbl-id"))
+			f.ok = mp_i64(m, &t->id);
+		else if (MP_IS(f.key, "is-partition"))
+			f.ok = mp_bool(m, &t->is_partition);
 		else
-			ok = mp_skip(m);
-		if (!ok)
-			return false;
+			f.ok = mp_skip(m);
 	}
-	return true;
+	return f.ok;
 }
 
-/* The keys that a column's description has in both formats; 0 fails, 1 taken, -1 another key. */
-static int info_key(struct mp *m, const struct redo_bytes *key, struct redo_column *c)
+/* A field of a column's description, as both formats have it. */
+static bool info_key(struct mp *m, const struct redo_bytes *key, struct redo_column *c)
 {
 	uint64_t v;
 
@@ -100,18 +91,19 @@ static int info_key(struct mp *m, const struct redo_bytes *key, struct redo_colu
 	if (mp_is(key, "collation", 9))
 		return mp_str(m, &c->collation);
 	if (!mp_is(key, "type", 4))
-		return -1;
+		return mp_skip(m);
 	if (!mp_u64(m, &v))
-		return 0;
+		return false;
 	if (v > UINT8_MAX)
 		return mp_fail(m, "a column type above 255");
 	c->type = (uint8_t)v;
-	return 1;
+	return true;
 }
 
 static bool read_infos(struct mp *m, struct side *s)
 {
-	uint32_t n, pairs;
+	struct mp_fields f;
+	uint32_t n;
 
 	if (!mp_array(m, &n) || !side_reserve(m, s, n))
 		return false;
@@ -124,18 +116,10 @@ static bool read_infos(struct mp *m, struct side *s)
 		c->absent = mp_nil(m);
 		if (c->absent)
 			continue;
-		if (!mp_map(m, &pairs))
+		for (f = mp_fields(m); mp_next(&f);)
+			f.ok = info_key(m, &f.key, c);
+		if (!f.ok)
 			return false;
-		while (pairs--) {
-			struct redo_bytes key;
-			int got;
-
-			if (!mp_str(m, &key))
-				return false;
-			got = info_key(m, &key, c);
-			if (!got || (got < 0 && !mp_skip(m)))
-				return false;
-		}
 	}
 	return true;
 }
@@ -153,7 +137,8 @@ static bool flag_of(struct mp *m, struct redo_column *c)
 /* Format 2: {column: the value, value-is-empty-bytes, flag} */
 static bool read_values(struct mp *m, struct side *s)
 {
-	uint32_t n, pairs;
+	struct mp_fields f;
+	uint32_t n;
 
 	if (!mp_array(m, &n) || !side_reserve(m, s, n))
 		return false;
@@ -166,40 +151,47 @@ static bool read_values(struct mp *m, struct side *s)
 		s->empty_bytes[i] = false;
 		if (mp_nil(m))
 			continue;
-		if (!mp_map(m, &pairs))
-			return false;
-		while (pairs--) {
-			struct redo_bytes key;
-			bool ok;
-
-			if (!mp_str(m, &key))
-				return false;
-			if (MP_IS(key, "column"))
-				ok = mp_value(m, &c->value);
-			else if (MP_IS(key, "value-is-empty-bytes"))
-				ok = mp_bool(m, &s->empty_bytes[i]);
-			else if (MP_IS(key, "flag"))
-				ok = flag_of(m, c);
+		for (f = mp_fields(m); mp_next(&f);) {
+			if (MP_IS(f.key, "column"))
+				f.ok = mp_value(m, &c->value);
+			else if (MP_IS(f.key, "value-is-empty-bytes"))
+				f.ok = mp_bool(m, &s->empty_bytes[i]);
+			else if (MP_IS(f.key, "flag"))
+				f.ok = flag_of(m, c);
 			else
-				ok = mp_skip(m);
-			if (!ok)
-				return false;
+				f.ok = mp_skip(m);
 		}
+		if (!f.ok)
+			return false;
 	}
 	return true;
 }
 
-/* Format 1: {column: {name, type, charset, value, ApproximateBytes}, flag}, or nil */
+/* Format 1's column: {name, type, charset, value, ApproximateBytes}, or nil */
+static bool column_v1(struct mp *m, struct redo_column *c)
+{
+	struct mp_fields f;
+
+	if (mp_nil(m)) {
+		c->absent = true;
+		return true;
+	}
+	for (f = mp_fields(m); mp_next(&f);)
+		f.ok = MP_IS(f.key, "value") ? mp_value(m, &c->value) : info_key(m, &f.key, c);
+	return f.ok;
+}
+
+/* Format 1: {column: above, flag}, or nil */
 static bool columns_v1(struct mp *m, struct side *s)
 {
-	uint32_t n, pairs, inner;
+	struct mp_fields f;
+	uint32_t n;
 
 	if (!mp_array(m, &n) || !side_reserve(m, s, n))
 		return false;
 	s->n_infos = s->n_values = n;
 	for (uint32_t i = 0; i < n; i++) {
 		struct redo_column *c = &s->c[i];
-		struct redo_bytes key;
 
 		*c = (struct redo_column){ .name = { "", 0 },
 					   .charset = { "", 0 },
@@ -208,42 +200,16 @@ static bool columns_v1(struct mp *m, struct side *s)
 		c->absent = mp_nil(m);
 		if (c->absent)
 			continue;
-		if (!mp_map(m, &pairs))
-			return false;
-		while (pairs--) {
-			if (!mp_str(m, &key))
-				return false;
-			if (MP_IS(key, "flag")) {
-				if (!flag_of(m, c))
-					return false;
-				continue;
-			}
-			if (!MP_IS(key, "column")) {
-				if (!mp_skip(m))
-					return false;
-				continue;
-			}
-			if (mp_nil(m)) {
-				c->absent = true;
-				continue;
-			}
-			if (!mp_map(m, &inner))
-				return false;
-			while (inner--) {
-				int got;
-
-				if (!mp_str(m, &key))
-					return false;
-				if (MP_IS(key, "value")) {
-					if (!mp_value(m, &c->value))
-						return false;
-					continue;
-				}
-				got = info_key(m, &key, c);
-				if (!got || (got < 0 && !mp_skip(m)))
-					return false;
-			}
+		for (f = mp_fields(m); mp_next(&f);) {
+			if (MP_IS(f.key, "flag"))
+				f.ok = flag_of(m, c);
+			else if (MP_IS(f.key, "column"))
+				f.ok = column_v1(m, c);
+			else
+				f.ok = mp_skip(m);
 		}
+		if (!f.ok)
+			return false;
 	}
 	return true;
 }
@@ -293,125 +259,91 @@ static bool index_columns(struct mp *m, struct redo_decoder *d)
 
 static bool row_event(struct mp *m, struct redo_decoder *d, struct redo_row *r, bool *there)
 {
-	struct redo_bytes key;
-	uint32_t n;
+	struct mp_fields f;
 
 	if (mp_nil(m))
 		return true;
 	*there = true;
-	if (!mp_map(m, &n))
-		return false;
-	while (n--) {
-		bool ok;
-
-		if (!mp_str(m, &key))
-			return false;
-		if (MP_IS(key, "start-ts"))
-			ok = mp_u64(m, &r->start_ts);
-		else if (MP_IS(key, "commit-ts"))
-			ok = mp_u64(m, &r->commit_ts);
-		else if (MP_IS(key, "table"))
-			ok = table_name(m, &r->table);
-		else if (MP_IS(key, "columns"))
-			ok = read_infos(m, &d->side[0]);
-		else if (MP_IS(key, "pre-columns"))
-			ok = read_infos(m, &d->side[1]);
-		else if (MP_IS(key, "index-columns"))
-			ok = index_columns(m, d);
+	for (f = mp_fields(m); mp_next(&f);) {
+		if (MP_IS(f.key, "start-ts"))
+			f.ok = mp_u64(m, &r->start_ts);
+		else if (MP_IS(f.key, "commit-ts"))
+			f.ok = mp_u64(m, &r->commit_ts);
+		else if (MP_IS(f.key, "table"))
+			f.ok = table_name(m, &r->table);
+		else if (MP_IS(f.key, "columns"))
+			f.ok = read_infos(m, &d->side[0]);
+		else if (MP_IS(f.key, "pre-columns"))
+			f.ok = read_infos(m, &d->side[1]);
+		else if (MP_IS(f.key, "index-columns"))
+			f.ok = index_columns(m, d);
 		else
-			ok = mp_skip(m);
-		if (!ok)
-			return false;
+			f.ok = mp_skip(m);
 	}
-	return true;
+	return f.ok;
 }
 
 static bool row_part(struct mp *m, struct redo_decoder *d, int format, struct redo_row *r,
 		     bool *there)
 {
-	struct redo_bytes key;
-	uint32_t n;
+	struct mp_fields f;
 
 	if (mp_nil(m))
 		return true;
-	if (!mp_map(m, &n))
-		return false;
-	while (n--) {
-		bool ok;
-
-		if (!mp_str(m, &key))
-			return false;
-		if (MP_IS(key, "row"))
-			ok = row_event(m, d, r, there);
-		else if (MP_IS(key, "columns"))
-			ok = format == 2 ? read_values(m, &d->side[0]) : columns_v1(m, &d->side[0]);
-		else if (MP_IS(key, "pre-columns"))
-			ok = format == 2 ? read_values(m, &d->side[1]) : columns_v1(m, &d->side[1]);
+	for (f = mp_fields(m); mp_next(&f);) {
+		if (MP_IS(f.key, "row"))
+			f.ok = row_event(m, d, r, there);
+		else if (MP_IS(f.key, "columns"))
+			f.ok = format == 2 ? read_values(m, &d->side[0])
+					   : columns_v1(m, &d->side[0]);
+		else if (MP_IS(f.key, "pre-columns"))
+			f.ok = format == 2 ? read_values(m, &d->side[1])
+					   : columns_v1(m, &d->side[1]);
 		else
-			ok = mp_skip(m);
-		if (!ok)
-			return false;
+			f.ok = mp_skip(m);
 	}
-	return true;
+	return f.ok;
 }
 
 static bool ddl_event(struct mp *m, struct redo_ddl *ddl, bool *there)
 {
-	struct redo_bytes key;
-	uint32_t n;
+	struct mp_fields f;
 
 	if (mp_nil(m))
 		return true;
 	*there = true;
-	if (!mp_map(m, &n))
-		return false;
-	while (n--) {
-		bool ok;
-
-		if (!mp_str(m, &key))
-			return false;
-		if (MP_IS(key, "start-ts"))
-			ok = mp_u64(m, &ddl->start_ts);
-		else if (MP_IS(key, "commit-ts"))
-			ok = mp_u64(m, &ddl->commit_ts);
-		else if (MP_IS(key, "query"))
-			ok = mp_str(m, &ddl->query);
-		else if (MP_IS(key, "seq"))
-			ok = mp_u64(m, &ddl->seq);
+	for (f = mp_fields(m); mp_next(&f);) {
+		if (MP_IS(f.key, "start-ts"))
+			f.ok = mp_u64(m, &ddl->start_ts);
+		else if (MP_IS(f.key, "commit-ts"))
+			f.ok = mp_u64(m, &ddl->commit_ts);
+		else if (MP_IS(f.key, "query"))
+			f.ok = mp_str(m, &ddl->query);
+		else if (MP_IS(f.key, "seq"))
+			f.ok = mp_u64(m, &ddl->seq);
 		else
-			ok = mp_skip(m);
-		if (!ok)
-			return false;
+			f.ok = mp_skip(m);
 	}
-	return true;
+	return f.ok;
 }
 
 static bool ddl_part(struct mp *m, struct redo_ddl *ddl, bool *there)
 {
-	struct redo_bytes key;
-	uint32_t n;
+	struct mp_fields f;
 
 	if (mp_nil(m))
 		return true;
-	if (!mp_map(m, &n))
-		return false;
-	while (n--) {
-		bool ok;
-
-		if (!mp_str(m, &key))
-			return false;
-		if (MP_IS(key, "ddl"))
-			ok = ddl_event(m, ddl, there);
-		else if (MP_IS(key, "type"))
-			ok = mp_u64(m, &ddl->type);
-		else if (MP_IS(key, "table-name"))
-			ok = table_name(m, &ddl->table);
+	for (f = mp_fields(m); mp_next(&f);) {
+		if (MP_IS(f.key, "ddl"))
+			f.ok = ddl_event(m, ddl, there);
+		else if (MP_IS(f.key, "type"))
+			f.ok = mp_u64(m, &ddl->type);
+		else if (MP_IS(f.key, "table-name"))
+			f.ok = table_name(m, &ddl->table);
 		else
-			ok = mp_skip(m);
-		if (!ok)
-			return false;
+			f.ok = mp_skip(m);
 	}
-	return true;
+	return f.ok;
 }
 
 static bool is_bytes_type(uint8_t t)
@@ -461,43 +393,36 @@ int redo_decode(struct redo_decoder *d, const void *body, size_t n, struct redo_
 	struct redo_ddl ddl = { .query = { "", 0 },
 				.table = { .db = { "", 0 }, .table = { "", 0 } } };
 	bool have_row = false, have_ddl = false;
+	struct mp_fields f;
 	int format = 1;
 	int64_t type = 0;
-	uint32_t pairs;
 
 	for (int i = 0; i < 2; i++)
 		d->side[i].n_infos = d->side[i].n_values = 0;
 	d->n_indexes = 0;
 	if (n >= 2 && m.p[0] == 0xff && m.p[1] == 0xff) {
 		if (n < 4)
-			return err_set(e, ERR_BAD_DATA, 0, "record cut short in its version");
+			return err_set(e, ERR_BAD_DATA, 0, "the record ends within its version");
 		if (m.p[2] != 0 || m.p[3] != 2)
 			return err_set(e, ERR_BAD_DATA, 0,
-				       "record format version %u is not known (1 and 2 are)",
+				       "unknown record format version %u (1 and 2 are supported)",
 				       m.p[2] * 256u + m.p[3]);
 		format = 2;
 		m.p += 4;
 	}
-	if (!mp_map(&m, &pairs))
-		goto bad;
-	while (pairs--) {
-		struct redo_bytes key;
-		bool ok;
-
-		if (!mp_str(&m, &key))
-			goto bad;
-		if (MP_IS(key, "row"))
-			ok = row_part(&m, d, format, &row, &have_row);
-		else if (MP_IS(key, "ddl"))
-			ok = ddl_part(&m, &ddl, &have_ddl);
-		else if (MP_IS(key, "type"))
-			ok = mp_i64(&m, &type);
+	for (f = mp_fields(&m); mp_next(&f);) {
+		if (MP_IS(f.key, "row"))
+			f.ok = row_part(&m, d, format, &row, &have_row);
+		else if (MP_IS(f.key, "ddl"))
+			f.ok = ddl_part(&m, &ddl, &have_ddl);
+		else if (MP_IS(f.key, "type"))
+			f.ok = mp_i64(&m, &type);
 		else
-			ok = mp_skip(&m);
-		if (!ok)
-			goto bad;
+			f.ok = mp_skip(&m);
 	}
-	if (m.p != m.end && !mp_fail(&m, "bytes behind the record"))
+	if (!f.ok)
+		goto bad;
+	if (m.p != m.end && !mp_fail(&m, "extra bytes after the record"))
 		goto bad;
 	if (type == REDO_ROW && have_row) {
 		if (!side_finish(&m, &d->side[0], &row.n_columns) ||
@@ -683,32 +608,25 @@ int redo_meta_decode(struct redo_meta *out, const void *data, size_t n, struct e
 {
 	struct mp m = { .start = data, .p = data, .end = (const unsigned char *)data + n };
 	bool have_checkpoint = false, have_resolved = false;
-	uint32_t pairs;
+	struct mp_fields f;
+	int64_t version = 0;
 
 	*out = (struct redo_meta){ 0 };
-	if (!mp_map(&m, &pairs))
-		goto bad;
-	while (pairs--) {
-		struct redo_bytes key;
-		int64_t version = 0;
-		bool ok;
-
-		if (!mp_str(&m, &key))
-			goto bad;
+	for (f = mp_fields(&m); mp_next(&f);) {
 		/* old releases spell it so */
-		if (MP_IS(key, "checkpointTs") || MP_IS(key, "checkPointTs"))
-			ok = have_checkpoint = mp_u64(&m, &out->checkpoint_ts);
-		else if (MP_IS(key, "resolvedTs"))
-			ok = have_resolved = mp_u64(&m, &out->resolved_ts);
-		else if (MP_IS(key, "version")) {
-			ok = mp_i64(&m, &version) &&
-			     (version == (int)version || mp_fail(&m, "a version out of range"));
-			out->version = (int)version;
-		} else
-			ok = mp_skip(&m);
-		if (!ok)
-			goto bad;
+		if (MP_IS(f.key, "checkpointTs") || MP_IS(f.key, "checkPointTs"))
+			f.ok = have_checkpoint = mp_u64(&m, &out->checkpoint_ts);
+		else if (MP_IS(f.key, "resolvedTs"))
+			f.ok = have_resolved = mp_u64(&m, &out->resolved_ts);
+		else if (MP_IS(f.key, "version"))
+			f.ok = mp_i64(&m, &version) &&
+			       (version == (int)version || mp_fail(&m, "a version out of range"));
+		else
+			f.ok = mp_skip(&m);
 	}
+	out->version = (int)version;
+	if (!f.ok)
+		goto bad;
 	/* Without them it would say that there is nothing to replay. */
 	if ((have_checkpoint && have_resolved) || mp_fail(&m, "no checkpointTs or no resolvedTs"))
 		return 0;

@@ -77,7 +77,7 @@ static int is_empty(struct store *to, struct err *e)
 	int rc = store_list(to, "", &there, e);
 
 	if (rc == 0 && there.n)
-		rc = err_set(e, ERR_ENV, 0, "%s is not empty: a copy needs a prefix of its own",
+		rc = err_set(e, ERR_ENV, 0, "%s is not empty: a copy needs its own prefix",
 			     store_uri_redacted(to));
 	store_list_release(&there);
 	return rc;
@@ -108,7 +108,8 @@ int redo_copy(struct store *from, struct store *to, struct deadline d, struct re
 		r->files = r->bytes = 0;
 		rc = pause_ms(20, d) < 0
 			     ? err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
-				       "the redo log is collected faster than it can be copied")
+				       "the redo log's files are deleted faster than they can be "
+				       "copied")
 			     : 0;
 	}
 	redo_files_release(&files);

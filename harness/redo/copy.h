@@ -1,5 +1,5 @@
-/* A read-only copy of a redo log while its changefeed goes on: what a replay of this moment would
- * have. */
+/* Copies a redo log while its changefeed is running: the log that a replay at this moment would
+ * read. */
 #ifndef HARNESS_REDO_COPY_H
 #define HARNESS_REDO_COPY_H
 

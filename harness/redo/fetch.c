@@ -68,7 +68,7 @@ static int take(void *arg, const void *data, size_t n, struct err *e)
 		from += part;
 		n -= part;
 		if (l->fill == PIECE && hand_over(l) < 0)
-			return err_set(e, ERR_CANCELLED, 0, "not wanted any more");
+			return err_set(e, ERR_CANCELLED, 0, "no longer needed");
 	}
 	return 0;
 }
@@ -180,7 +180,7 @@ int fetch_file(struct fetch *f, size_t i,
 		return store_get_stream(f->s, f->keys[i], fn, arg, e);
 	l = &f->lane[i % f->n_lanes];
 	if (!l->running)
-		return err_set(e, ERR_IO, 0, "a download thread could not be started");
+		return err_set(e, ERR_IO, 0, "cannot start a download thread");
 	if (l->unread) {
 		l->unread = false;
 		lane_file(l, take_nothing, NULL, NULL);

@@ -125,8 +125,9 @@ bool mp_u64(struct mp *m, uint64_t *v)
 
 	if (!read_integer(m, v, &is_signed))
 		return false;
-	return !is_signed || (int64_t)*v >= 0 ? true
-					      : mp_fail(m, "a negative number where none may be");
+	return !is_signed || (int64_t)*v >= 0
+		       ? true
+		       : mp_fail(m, "a negative number where none is allowed");
 }
 
 bool mp_i64(struct mp *m, int64_t *v)

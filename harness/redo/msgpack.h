@@ -49,6 +49,32 @@ static inline bool mp_is(const struct redo_bytes *s, const char *name, size_t n)
 }
 #define MP_IS(s, literal) mp_is(&(s), literal, sizeof(literal) - 1)
 
+/* Walks the fields of a map: `for (f = mp_fields(m); mp_next(&f);)`, where f.ok becomes what
+ * reading the value of f.key returned. Afterwards f.ok says whether the whole map was read. */
+struct mp_fields {
+	struct mp *m;
+	struct redo_bytes key;
+	uint32_t left;
+	bool ok;
+};
+
+static inline struct mp_fields mp_fields(struct mp *m)
+{
+	struct mp_fields f = { .m = m };
+
+	f.ok = mp_map(m, &f.left);
+	return f;
+}
+
+static inline bool mp_next(struct mp_fields *f)
+{
+	if (!f->ok || !f->left)
+		return false;
+	f->left--;
+	f->ok = mp_str(f->m, &f->key);
+	return f->ok;
+}
+
 void mp_add_map(struct strbuf *out, uint32_t n);
 void mp_add_array(struct strbuf *out, uint32_t n);
 void mp_add_str(struct strbuf *out, const char *s, uint32_t n);

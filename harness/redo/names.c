@@ -74,7 +74,7 @@ int redo_name_parse(struct redo_name *out, const char *base, struct err *e)
 	if (ends_with(base, &n, ".sort"))
 		return err_set(
 			e, ERR_BAD_DATA, 0,
-			"%.200s: a sorted copy of the stock reader does not belong into a log",
+			"%.200s: a sorted copy made by the stock reader does not belong in a log",
 			base);
 	if (ends_with(base, &n, ".tmp")) {
 		if (!ends_with(base, &n, ".log"))

@@ -100,7 +100,7 @@ static int64_t take_frames(struct redo_parser *p, const unsigned char *data, siz
 			err_set(e, ERR_BAD_DATA, 0, "%s",
 				!body ? "a record of length zero"
 				: body > REDO_BODY_BYTES_MAX
-					? "a record longer than any file can be"
+					? "a record longer than a file can be"
 					: "a record whose padding does not fit its length");
 			at_offset(p, e);
 			return -1;
@@ -160,8 +160,8 @@ static int take_compressed(struct redo_parser *p, const char *data, size_t n, st
 		if (p->lz4_done) {
 			if (!n)
 				break;
-			return err_set(e, ERR_BAD_DATA, 0,
-				       "%s: bytes behind the end of the LZ4 frame", p->label);
+			return err_set(e, ERR_BAD_DATA, 0, "%s: extra bytes after the LZ4 frame",
+				       p->label);
 		}
 		out = LZ4_OUT;
 		hint = LZ4F_decompress(p->lz4, p->lz4_out, &out, data, &in, NULL);
@@ -191,7 +191,7 @@ static int sniff(struct redo_parser *p, struct err *e)
 	p->sniffed = true;
 	if (p->n_head == 4 && !memcmp(p->head, LZ4_MAGIC, 4)) {
 		if (LZ4F_isError(LZ4F_createDecompressionContext(&p->lz4, LZ4F_VERSION)))
-			return err_set(e, ERR_IO, 0, "%s: LZ4 could not start", p->label);
+			return err_set(e, ERR_IO, 0, "%s: cannot initialize LZ4", p->label);
 		p->lz4_out = xmalloc(LZ4_OUT);
 	}
 	return route(p, p->head, p->n_head, e);
@@ -230,7 +230,8 @@ int redo_parser_end(struct redo_parser *p, struct redo_parse_result *r, struct e
 	r->torn_at = p->offset;
 	if (p->torn && !p->tmp) {
 		err_set(e, ERR_BAD_DATA, 0,
-			"the file ends in the middle of a record: objects appear complete, so it was cut");
+			"the file ends within a record: objects become visible only when "
+			"complete, so it was truncated");
 		return at_offset(p, e);
 	}
 	return 0;

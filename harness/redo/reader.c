@@ -66,8 +66,9 @@ int redo_feed_removed(struct store *s, const struct redo_feeds *all, const struc
 		return 0;
 	return err_set(
 		e, ERR_BAD_DATA, 0,
-		"%s: changefeed %s/%s was removed (its mark, %s, is there): the files of its log are deleted then, and what is left is"
-		" no whole log. If all of them are there and the mark alone is wrong, delete the mark",
+		"%s: changefeed %s/%s was removed (it has the mark %s): TiCDC then deletes the "
+		"files of its log, so the rest is not a complete log. If all files are there and "
+		"only the mark is wrong, delete the mark",
 		store_uri_redacted(s), f->name_space, f->changefeed, all->marks[i]);
 }
 
@@ -119,8 +120,9 @@ static int one_feed(struct store *s, const struct store_list *l, struct err *e)
 	if (all.n > 1)
 		rc = err_set(
 			e, ERR_BAD_DATA, 0,
-			"%s: files of %zu changefeeds, %s/%s and %s/%s%s, lie in one place and would be taken for one log: move all"
-			" but one changefeed's files (its name is in each file's name) to a place of their own",
+			"%s: files of %zu changefeeds, %s/%s and %s/%s%s, are in one place and "
+			"would be read as one log: move the files of all changefeeds but one "
+			"(each file name contains its changefeed) to another place",
 			store_uri_redacted(s), all.n, all.f[0].name_space, all.f[0].changefeed,
 			all.f[1].name_space, all.f[1].changefeed, all.n > 2 ? ", ..." : "");
 	else if (all.n)
@@ -204,7 +206,8 @@ static int read_meta(struct store *s, bool any, struct redo_meta *m, struct err 
 	if (rc >= 0 && !found && mark.len)
 		rc = err_set(
 			e, ERR_NOT_FOUND, 0,
-			"%s: the redo log has no meta file: its changefeed was removed (the mark %s is there), and the log with it",
+			"%s: the redo log has no meta file: its changefeed was removed (it has "
+			"the mark %s), and the log with it",
 			store_uri_redacted(s), mark.buf);
 	else if (rc >= 0 && !found)
 		rc = err_set(
@@ -362,7 +365,8 @@ int redo_orphan_fault(struct store *s, const struct redo_meta *m, const struct r
 	}
 	/* behind resolvedTs: its writer died between the two, and nobody was promised it */
 	if (rc == 0 && why.kind != ERR_NOT_FOUND && first <= m->resolved_ts)
-		rc = redo_file_missing(orphan->key, m, "its sidecar, written with it, is there", e);
+		rc = redo_file_missing(orphan->key, m,
+				       "its sidecar, which is written with it, exists", e);
 	strbuf_release(&side);
 	strbuf_release(&key);
 	return rc;
@@ -371,12 +375,12 @@ int redo_orphan_fault(struct store *s, const struct redo_meta *m, const struct r
 int redo_file_missing(const char *key, const struct redo_meta *m, const char *evidence,
 		      struct err *e)
 {
-	return err_set(
-		e, ERR_BAD_DATA, 0,
-		"%s is missing: %s, and checkpointTs (%" PRIu64
-		") has not passed it: changes up to resolvedTs are lost with it; put the file back (the store may keep older"
-		" versions), or take a full backup instead of this log",
-		key, evidence, m->checkpoint_ts);
+	return err_set(e, ERR_BAD_DATA, 0,
+		       "%s is missing: %s, and checkpointTs (%" PRIu64
+		       ") has not passed it: changes up "
+		       "to resolvedTs are lost with it: restore the file (the store may keep older "
+		       "versions), or use a full backup instead of this log",
+		       key, evidence, m->checkpoint_ts);
 }
 
 int redo_files_whole(struct store *s, const struct redo_meta *m, const struct redo_files *f,
@@ -413,7 +417,8 @@ int redo_look(struct store *s, bool any_feed, struct redo_meta *m, struct redo_f
 	redo_files_release(out);
 	return err_set(
 		e, ERR_TIMEOUT, 0,
-		"checkpointTs of the log passed its resolvedTs while its files were listed, %d times in a row: is the store slow?",
+		"checkpointTs of the log passed its resolvedTs while its files were listed, %d "
+		"times in a row; perhaps the store is slow",
 		META_TRIES);
 }
 

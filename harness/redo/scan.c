@@ -55,7 +55,7 @@ static int side_bytes(void *arg, const void *data, size_t n, struct err *e)
 	struct strbuf *side = arg;
 
 	if (side->len + n > SIDECAR_BYTES_MAX)
-		return err_set(e, ERR_BAD_DATA, 0, "not a sidecar: longer than any");
+		return err_set(e, ERR_BAD_DATA, 0, "not a sidecar: too long");
 	strbuf_add(side, data, n);
 	return 0;
 }
@@ -92,7 +92,7 @@ static int previous_fault(struct scan *s, const struct redo_file *f, struct err 
 	if (previous.n && redo_name_parse(&name, base, NULL) == 0 && name.kind == f->name.kind &&
 	    name.max_commit_ts >= s->meta.checkpoint_ts + (name.kind == REDO_FILE_ROW) &&
 	    !redo_files_have(&s->files, &name, base)) {
-		strbuf_addf(&said, "%s was written behind it", f->key);
+		strbuf_addf(&said, "%s was written after it", f->key);
 		rc = redo_file_missing(base, &s->meta, said.buf, e);
 	}
 	strbuf_release(&said);
@@ -285,10 +285,10 @@ int redo_scan(struct store *store, const struct redo_scan *how, struct err *e)
 			rc = err_set(e, ERR_CANCELLED, 0, "interrupted");
 	}
 	if (rc == 1)
-		rc = err_set(
-			e, ERR_TIMEOUT, 0,
-			"files of the log were collected while it was read, %d times in a row: is it read too slowly?",
-			BEGINNINGS_MAX);
+		rc = err_set(e, ERR_TIMEOUT, 0,
+			     "files of the log were deleted while it was read, %d times in a row; "
+			     "perhaps reading is too slow",
+			     BEGINNINGS_MAX);
 	redo_files_release(&s.files);
 	strbuf_release(&s.side);
 	XXH3_freeState(s.sum);

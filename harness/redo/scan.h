@@ -1,4 +1,4 @@
-/* Reads a whole log by the protocol for logs that live (design, section 8): meta first, then the
+/* Reads a whole log while it is being written: meta first, then the
  * list, then checkpointTs again, then the files, DDLs before rows. What was collected before the
  * list is at or before that checkpointTs. A listed file that is gone makes us look again: the log
  * has moved on, and all begins anew with its new meta; or it is a gap. */

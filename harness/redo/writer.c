@@ -40,7 +40,8 @@ struct redo_writer *redo_writer_new(struct store *s, const struct redo_writer_op
 	if (!o->capture || strchr(o->capture, '_') || strchr(o->capture, '/') || !o->changefeed ||
 	    strpbrk(o->changefeed, "_/") || (o->name_space && strpbrk(o->name_space, "_/"))) {
 		err_set(e, ERR_USAGE, 0,
-			"redo log: capture, namespace and changefeed id must be without '_' and '/'");
+			"redo log: capture, namespace and changefeed ID must not contain '_' or "
+			"'/'");
 		return NULL;
 	}
 	w = xcalloc(1, sizeof(*w));
@@ -79,7 +80,7 @@ static int make_uuid(char out[64], struct err *e)
 	unsigned char b[16];
 
 	if (RAND_bytes(b, sizeof(b)) != 1)
-		return err_set(e, ERR_IO, 0, "no random bytes for a uuid");
+		return err_set(e, ERR_IO, 0, "cannot get random bytes for a UUID");
 	b[6] = (b[6] & 15) | 0x40;
 	b[8] = (b[8] & 63) | 0x80;
 	snprintf(out, 64, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
@@ -116,7 +117,7 @@ static int compress(const struct strbuf *in, struct strbuf *out, struct err *e)
 
 	strbuf_grow(out, room);
 	if (LZ4F_isError(LZ4F_createCompressionContext(&c, LZ4F_VERSION)))
-		return err_set(e, ERR_IO, 0, "LZ4 could not start");
+		return err_set(e, ERR_IO, 0, "cannot initialize LZ4");
 	for (int step = 0; step < 3; step++) {
 		n = step == 0   ? LZ4F_compressBegin(c, out->buf + out->len, room, &pref)
 		    : step == 1 ? LZ4F_compressUpdate(c, out->buf + out->len, room, in->buf,
@@ -278,7 +279,8 @@ int redo_writer_add(struct redo_writer *w, const struct redo_event *ev, struct e
 		strbuf_setlen(&p->frames, before);
 		return err_set(
 			e, ERR_BAD_DATA, 0,
-			"a change of %.*s.%.*s takes %zu bytes, a file of the redo log has %zu at most: make max_log_bytes larger",
+			"a change of %.*s.%.*s has %zu bytes, but a file of the redo log can "
+			"have %zu: increase max_log_bytes",
 			(int)t->db.n, t->db.p, (int)t->table.n, t->table.p, bytes, w->max_bytes);
 	}
 	if (p->frames.len > w->max_bytes) {

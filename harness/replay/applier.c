@@ -374,7 +374,7 @@ int applier_write(struct applier *s, const struct merge_change *c, size_t n,
 		pthread_join(w[i].thread, NULL);
 	free(w);
 	if (!started)
-		return err_set(e, ERR_IO, 0, "no thread could be started");
+		return err_set(e, ERR_IO, 0, "cannot start a thread");
 	if (s->failed) {
 		if (e)
 			*e = s->err;

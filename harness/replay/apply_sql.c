@@ -374,8 +374,10 @@ static int say_unlike(struct sql *conn, const struct merge_change *c, struct err
 		row_layout_key_text(t, c->image, false, &key);
 		rc = err_set(
 			e, ERR_BAD_DATA, 0,
-			"table %s.%s, key %s: the log has %.150s and the secondary computes %s: the generated column depends on the"
-			" session that wrote the row (time_zone, div_precision_increment); --allow-gap goes on and says so",
+			"table %s.%s, key %s: the log has %.150s and the secondary computes %s: "
+			"the generated column depends on the session that wrote the row "
+			"(time_zone, div_precision_increment); --allow-gap continues and reports "
+			"it",
 			t->db, t->table, key.buf, want.buf, there.buf);
 	}
 	strbuf_release(&q);
@@ -474,10 +476,10 @@ static int read_back(struct sql *conn, const struct merge_change *c, uint32_t co
 	strbuf_reset(&q);
 	row_layout_value_text(v, &q);
 	if (got == 0 && !there)
-		got = err_set(
-			e, ERR_BAD_DATA, 0,
-			"the secondary does not keep a value as it is in the log: %.60s of column '%s': its column is another one than the primary's",
-			q.buf, t->columns[column].name);
+		got = err_set(e, ERR_BAD_DATA, 0,
+			      "the secondary stores a different value than the log has: %.60s of "
+			      "column '%s': its column differs from the primary's",
+			      q.buf, t->columns[column].name);
 	strbuf_release(&q);
 	return got < 0 ? -1 : 0;
 }

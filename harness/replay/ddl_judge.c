@@ -69,11 +69,11 @@ void ddl_text(const struct redo_ddl *d, const char *what, struct strbuf *out)
 
 void ddl_hole_text(const struct redo_ddl *d, struct strbuf *out)
 {
-	strbuf_addf(
-		out,
-		"behind this DDL rows of %.*s.%.*s may be missing: the log vouches for that table only up to %" PRIu64
-		" (TiCDC captures a new table or partition only once the secondary has executed the DDL that makes it); ",
-		(int)d->table.db.n, d->table.db.p, (int)d->table.table.n, d->table.table.p,
-		d->commit_ts);
+	strbuf_addf(out,
+		    "after this DDL, rows of %.*s.%.*s may be missing: for that table, the log is "
+		    "complete only up to %" PRIu64 " (TiCDC captures a new table or partition only "
+		    "after the secondary has executed the DDL that creates it); ",
+		    (int)d->table.db.n, d->table.db.p, (int)d->table.table.n, d->table.table.p,
+		    d->commit_ts);
 	ddl_text(d, "is", out);
 }

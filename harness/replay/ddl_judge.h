@@ -1,4 +1,4 @@
-/* What a DDL of a log may mean for its replay, by its kind and its place in the log. */
+/* Decides how to replay a DDL, from its kind and its position in the log. */
 #ifndef HARNESS_REPLAY_DDL_JUDGE_H
 #define HARNESS_REPLAY_DDL_JUDGE_H
 

@@ -157,12 +157,12 @@ static void warn_break(const struct image_chain *c, const struct step *a, const 
 	struct suspect key = { .hash = b->first->key_hash };
 	const struct suspect *s =
 		bsearch(&key, c->s + c->from, c->upto - c->from, sizeof(*c->s), by_hash);
-	const char *name = s && s->name ? s->name : "(key not named: too many)";
+	const char *name = s && s->name ? s->name : "(key not listed: too many)";
 	char *text;
 
 	if (!b->agree)
 		text = xstrfmt(
-			"table %s: the log holds two different records of its change at commitTs %" PRIu64,
+			"table %s: the log has two different records of its change at commitTs %" PRIu64,
 			name, b->first->commit_ts);
 	else if (!!a->became != !!b->was)
 		text = xstrfmt("table %s: the change at commitTs %" PRIu64
@@ -171,11 +171,11 @@ static void warn_break(const struct image_chain *c, const struct step *a, const 
 			       name, a->first->commit_ts, hash_state(a->became),
 			       b->first->commit_ts, hash_state(b->was));
 	else
-		text = xstrfmt(
-			"table %s: the old values of the change at commitTs %" PRIu64
-			" are not those that the change at %" PRIu64
-			" left: a record between them is missing, or one of both was altered",
-			name, b->first->commit_ts, a->first->commit_ts);
+		text = xstrfmt("table %s: the old values of the change at commitTs %" PRIu64
+			       " differ "
+			       "from what the change at %" PRIu64 " left: a record between them is "
+			       "missing, or one of them was altered",
+			       name, b->first->commit_ts, a->first->commit_ts);
 	fn(arg, text);
 	free(text);
 }

@@ -80,11 +80,12 @@ static int find_owner(struct check *c, struct err *e)
 	for (size_t i = 0; i < all.n && rc == 0; i++)
 		if (all.f[i].has_files && !all.f[i].has_meta)
 			find(c, REDO_BROKEN, 1,
-			     "no meta covers the files of changefeed %s/%s (capture %s)",
+			     "the files of changefeed %s/%s (capture %s) have no meta",
 			     all.f[i].name_space, all.f[i].changefeed, all.f[i].capture);
 	if (all.n > 1)
 		find(c, REDO_BROKEN, 1,
-		     "files of %zu changefeeds, %s/%s and %s/%s%s, under one prefix: they would be replayed together",
+		     "files of %zu changefeeds, %s/%s and %s/%s%s, under one prefix would be "
+		     "replayed together",
 		     all.n, all.f[0].name_space, all.f[0].changefeed, all.f[1].name_space,
 		     all.f[1].changefeed, all.n > 2 ? ", ..." : "");
 	for (size_t i = 0; i < all.n && rc == 0; i++) {
@@ -219,15 +220,15 @@ static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
 		find(c, REDO_BROKEN, 1, "%s", f->why->text);
 	else if (f->res.torn)
 		find(c, REDO_NOTE, 1,
-		     "%s: ends in the middle of a record, at offset %" PRIu64
+		     "%s: ends within a record, at offset %" PRIu64
 		     ", as a killed writer leaves it",
 		     f->file->key, f->res.torn_at);
 	if (!f->why && !f->res.records && !name->tmp)
-		find(c, REDO_NOTE, 1, "%s: holds no record", f->file->key);
+		find(c, REDO_NOTE, 1, "%s: has no record", f->file->key);
 	if (!f->why && !name->tmp && f->res.records && c->max_ts != name->max_commit_ts)
 		find(c, REDO_BROKEN, 1,
-		     "%s: the largest commitTs in it is %" PRIu64
-		     ", not its name's: readers and garbage collection trust the name",
+		     "%s: the largest commitTs in it is %" PRIu64 ", not the one in its name, "
+		     "which readers and garbage collection rely on",
 		     f->file->key, c->max_ts);
 	c->max_ts = 0;
 	return 0;
@@ -291,19 +292,20 @@ int redo_check(struct store *s, const struct redo_check_opts *o, struct redo_che
 		goto out;
 	if (res->meta.resolved_ts == UINT64_MAX)
 		find(&c, REDO_BROKEN, 1,
-		     "the log has no meta: nothing says from where to where it may be replayed");
+		     "the log has no meta, which would say what range can be replayed");
 	else if (!c.several && !c.removed && check_chain(&c, e) < 0)
 		goto out;
 	if (res->rows_beyond)
 		find(&c, REDO_NOTE, 1,
-		     "%" PRIu64
-		     " rows are after resolvedTs: not complete yet, a replay leaves them out",
+		     "%" PRIu64 " rows are after resolvedTs and not yet complete: a replay leaves "
+		     "them out",
 		     res->rows_beyond);
 	if (!res->files)
-		find(&c, REDO_NOTE, 1, "there is no log file: nothing to replay");
+		find(&c, REDO_NOTE, 1, "no log files: nothing to replay");
 	if (c.truncated)
 		find(&c, REDO_NOTE, 1,
-		     "more transactions than are kept in memory: after the first %zu, two commitTs of one are not looked for",
+		     "more transactions than fit in memory: after the first %zu, the check for "
+		     "two commitTs per transaction is skipped",
 		     c.n_txn);
 	rc = 0;
 out:

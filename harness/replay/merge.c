@@ -550,8 +550,8 @@ static int side_of(struct merge *m, uint32_t epoch, const struct redo_row *r, bo
 	if (s->keyless)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"table %s.%s has no primary key and no unique NOT NULL key: its rows can't be merged"
-			" (--mode txn --force replays them in order)",
+			"table %s.%s has no primary key and no unique NOT NULL key: its rows "
+			"cannot be merged (--mode txn --force replays them in order)",
 			s->db, s->table);
 	if (s->float_key)
 		m->float_key = s;

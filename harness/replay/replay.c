@@ -128,7 +128,7 @@ static int settle_progress(struct replay *r, struct err *e)
 				    (d->commit_ts == done.commit_ts && d->seq <= done.seq);
 		if (r->c.ddls[i].skip) {
 			r->st->ddls_skipped++;
-			note_ddl(r, d, "was done before: the secondary has the record of it");
+			note_ddl(r, d, "was already done, as the secondary's record shows");
 		}
 	}
 	return 0;
@@ -160,14 +160,14 @@ static int settle_split_renames(struct replay *r, struct err *e)
 		if (!may_try_again(r, i, e))
 			goto out;
 	if (done == 0 && rename_is_round(&all))
-		warn_ddl(
-			r, &r->c.ddls[all.n - 1].d,
-			"ends a round of renames at checkpointTs that are run now, and no name tells whether TiCDC had executed them before it died."
-			" If it had, they are done twice: look at what is in these tables");
+		warn_ddl(r, &r->c.ddls[all.n - 1].d,
+			 "ends a cycle of renames at checkpointTs, which is run now, and no name "
+			 "shows whether TiCDC had executed it before it died. If it had, the "
+			 "renames are now done twice: check what is in these tables");
 	for (int i = 0; i < done; i++) {
 		r->c.ddls[i].skip = true;
 		r->st->ddls_skipped++;
-		note_ddl(r, &r->c.ddls[i].d, "was done before: the tables stand as it leaves them");
+		note_ddl(r, &r->c.ddls[i].d, "was already done: the tables are as it leaves them");
 	}
 out:
 	rename_release(&all);
@@ -302,8 +302,8 @@ static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 	static const char *const what[] = {
 		[DDL_RAN] = "done",
 		[DDL_BEFORE] = "done",
-		[DDL_SAID_DONE] = "skipped: nothing is left to do on the secondary",
-		[DDL_FAILED] = "failed, as it may: what it is about is not replicated"
+		[DDL_SAID_DONE] = "skipped: nothing to do on the secondary",
+		[DDL_FAILED] = "failed, which is allowed: its object is not replicated"
 	};
 	/* TiCDC may have executed it before it died, and wrote down nothing */
 	bool untold = r->c.foreign && d->commit_ts == r->c.meta.checkpoint_ts;
@@ -312,10 +312,10 @@ static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 	/* so the stock applier decides too */
 	if (d->type == DDL_KIND_EXCHANGE_PARTITION && untold) {
 		r->st->ddls_skipped++;
-		warn_ddl(
-			r, d,
-			"was skipped: it is at checkpointTs, TiCDC had most likely executed it, and twice would undo it. If the partition and the"
-			" table hold each other's rows, run it by hand");
+		warn_ddl(r, d,
+			 "was skipped: it is at checkpointTs, so TiCDC had most likely executed "
+			 "it, and running it twice would undo it. If the partition and the table "
+			 "have each other's rows, run it by hand");
 		return 0;
 	}
 	if (run_ddl(r, d, &outcome, e) < 0)
@@ -324,10 +324,10 @@ static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 	r->st->ddls_skipped += outcome == DDL_SAID_DONE;
 	note_ddl(r, d, what[outcome]);
 	if (untold && outcome == DDL_RAN && ddl_differs_twice(d))
-		warn_ddl(
-			r, d,
-			"was run: it is at checkpointTs, and nothing tells whether TiCDC had executed it before it died. If it had, it was done twice:"
-			" look at what it changes");
+		warn_ddl(r, d,
+			 "was run: it is at checkpointTs, and nothing shows whether TiCDC had "
+			 "executed it before it died. If it had, it is now done twice: check what "
+			 "it changes");
 	return 0;
 }
 
@@ -513,13 +513,15 @@ static int may_write(const struct replay *r, struct err *e)
 	if (s && r->c.foreign && !r->o->time_zone)
 		return err_set(
 			e, ERR_USAGE, 0,
-			"table %s.%s, column %s: a TIMESTAMP is in TiCDC's log as text in the time zone of the server that wrote"
-			" it, and the log does not say which: give it with --time-zone (+00:00 if TiCDC ran in UTC)",
+			"table %s.%s, column %s: TiCDC's log has TIMESTAMPs as text in the time "
+			"zone of the server that wrote it, and does not say which: set it with "
+			"--time-zone (+00:00 if TiCDC ran in UTC)",
 			s->db, s->table, s->timestamp);
 	if (f && r->control && sql_flavor(r->control) == SQL_TIDB)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"table %s.%s has a FLOAT or DOUBLE in its key: on TiDB its rows are not surely found by equality",
+			"table %s.%s has a FLOAT or DOUBLE in its key: on TiDB, equality does "
+			"not reliably find its rows",
 			f->db, f->table);
 	return 0;
 }
@@ -547,8 +549,9 @@ static int no_triggers(struct replay *r, struct err *e)
 			if (in_log(r, q.cell[0], q.cell[1]))
 				rc = err_set(
 					e, ERR_UNSUPPORTED, 0,
-					"table %s.%s of the secondary has a trigger, %s: the replay's rows would fire it, and what"
-					" it does is in the log already. Drop it, and make it again after the replay",
+					"table %s.%s on the secondary has a trigger, %s: the "
+					"replay would fire it, but the log already has its "
+					"effects. Drop it, and create it again after the replay",
 					q.cell[0], q.cell[1], q.cell[2]);
 	sql_rows_release(&q);
 	return got < 0 ? -1 : rc;
@@ -623,9 +626,10 @@ static int ask_server(struct replay *r, struct err *e)
 	if (!rc && asked >= SAMPLE_MIN && unlike * 2 > asked)
 		rc = err_set(
 			e, ERR_USAGE, 0,
-			"is this the log's secondary? Of %" PRIu64
-			" rows that the log changes %" PRIu64 " are here neither what they"
-			" were nor what they became (the first: %s), and a replay would overwrite them: --yes replays all the same",
+			"this server does not look like the log's secondary: of %" PRIu64 " rows "
+			"that the log changes, %" PRIu64 " have neither their old nor their new "
+			"values here (the first: %s), and a replay would overwrite them; use "
+			"--yes to replay anyway",
 			asked, unlike, first.buf);
 	strbuf_release(&first);
 	sql_close(s);
@@ -718,10 +722,12 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 	pthread_mutex_init(&r.computed.lock, NULL);
 	r.so.computed = o.allow_gap ? &r.computed : NULL;
 	if (r.so.workers > WORKERS_MAX)
-		return err_set(e, ERR_USAGE, 0, "%u workers: at most %d", r.so.workers,
+		return err_set(e, ERR_USAGE, 0, "%u workers: the limit is %d", r.so.workers,
 			       WORKERS_MAX);
 	if (o.memory_bytes < MEMORY_MIN)
-		return err_set(e, ERR_USAGE, 0, "a memory budget of %zu bytes: at least 16 MiB",
+		return err_set(e, ERR_USAGE, 0,
+			       "a memory limit of %zu bytes: the minimum is 16 "
+			       "MiB",
 			       o.memory_bytes);
 	/* The whole log is read and judged before the first write. */
 	if (load_ddl_ts(&r, log, e) < 0 || replay_read(&r.c, log, &r.floors, &o, st, e) < 0)
@@ -747,9 +753,8 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 	snprintf(r.owner, sizeof(r.owner), FENCE_REPLAY "%s", r.c.log_id);
 	rc = write_all(&r, e);
 	if (rc < 0 && e->kind == ERR_GONE && r.control) /* it was reached at first */
-		err_wrap(
-			e,
-			"a connection to the secondary was cut (by another replay of this log that began meanwhile, if there is one)");
+		err_wrap(e, "a connection to the secondary was cut (perhaps by another replay of "
+			    "this log that started since)");
 out:
 	st->total_us = (clock_mono_ns() - begun) / 1000;
 	report_progress(&r, true);

@@ -1,6 +1,6 @@
-/* Replays a redo log on a secondary, so that it stands exactly at one point of the primary's
- * history: resolvedTs, or an earlier one (design, section 8). Idempotent: killed at any instant and
- * run again, the result is the same. */
+/* Replays a redo log on a secondary, so that it is exactly at one point of the primary's history:
+ * resolvedTs, or an earlier one. Idempotent: killed at any instant and run again, the result is the
+ * same. */
 #ifndef HARNESS_REPLAY_REPLAY_H
 #define HARNESS_REPLAY_REPLAY_H
 

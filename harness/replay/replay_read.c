@@ -249,7 +249,7 @@ static int take_ddl(struct reading *r, const struct redo_ddl *in)
 		return 0;
 	if (r->floors && d.commit_ts <= ddl_ts_of(r->floors, d.table.id)) {
 		r->st->ddls_skipped++;
-		note(r, "a DDL was left out: TiCDC recorded in tidb_cdc.ddl_ts_v1 that it is done");
+		note(r, "a DDL was skipped: TiCDC recorded in tidb_cdc.ddl_ts_v1 that it is done");
 		return 0;
 	}
 	/* the same file twice under two names is harmless */
@@ -335,7 +335,8 @@ static int count_txn(struct reading *r, tso_t start, tso_t commit, struct err *e
 	} else if (r->txns[at].commit != commit) {
 		return err_set(e, ERR_BAD_DATA, 0,
 			       "the transaction of startTs %" PRIu64 " has two commitTs, %" PRIu64
-			       " and %" PRIu64 ": no log of one history has",
+			       " "
+			       "and %" PRIu64 ", which a log of one history cannot have",
 			       start, r->txns[at].commit, commit);
 	}
 	return 0;
@@ -462,12 +463,13 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 		if (commit_order_add(r->c->order, row, e) < 0)
 			return -1;
 		if (!has_key(row))
-			return r->o->force
-				       ? 0
-				       : err_set(e, ERR_UNSUPPORTED, 0,
-						 "table %s.%s has no primary key and no unique NOT NULL key: --force replays it in"
-						 " order, each change once, which is right only from a secondary that stands at checkpointTs",
-						 t->db, t->table);
+			return r->o->force ? 0
+					   : err_set(e, ERR_UNSUPPORTED, 0,
+						     "table %s.%s has no primary key and no unique "
+						     "NOT NULL key: --force replays it in order, "
+						     "each change once, which is right only if the "
+						     "secondary is at checkpointTs",
+						     t->db, t->table);
 	}
 	return merge_add(r->c->merge, epoch, row, e);
 }
@@ -530,8 +532,8 @@ static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
 		/* Cut between two records, renamed, or altered: readers and garbage collection
 		 * trust the name. */
 		err_set(&lies, ERR_BAD_DATA, 0,
-			"%s: the largest commitTs in it is %" PRIu64
-			", not its name's: records are missing",
+			"%s: the largest commitTs in it is %" PRIu64 ", not the one in its name: "
+			"records are missing",
 			f->file->key, largest);
 		if (!r->o->allow_gap) {
 			*e = lies;
@@ -552,7 +554,7 @@ static int begin_again(void *arg, const struct redo_meta *meta, const struct red
 	if (meta->checkpoint_ts == r->c->meta.checkpoint_ts)
 		return 0;
 	r->moved = true;
-	return err_set(e, ERR_TIMEOUT, 0, "checkpointTs moved on while the log was read");
+	return err_set(e, ERR_TIMEOUT, 0, "checkpointTs advanced while the log was read");
 }
 
 /* TiCDC's resolvedTs can run past rows of what a DDL makes while the secondary has not executed it.

@@ -332,7 +332,7 @@ int txn_look(struct txn *t, struct sql *control, const char *db, const char *tab
 	strbuf_release(&q);
 	if (t->n_opaque)
 		qsort(t->opaque, t->n_opaque, sizeof(*t->opaque), by_text);
-	return got < 0 ? err_wrap(e, "look at the secondary's unique keys") : 0;
+	return got < 0 ? err_wrap(e, "read the secondary's unique keys") : 0;
 }
 
 static bool keyless_is_there(const struct txn *t, const struct commit_order_row *r)
@@ -540,8 +540,7 @@ struct txn *txn_open(const struct applier_opts *o, const char *log_id, struct co
 	for (unsigned i = 0; i < t->n_workers && ok; i++) {
 		t->workers[i].started = pthread_create(&t->workers[i].thread, NULL, run_worker,
 						       &t->workers[i]) == 0;
-		ok = t->workers[i].started ||
-		     err_set(e, ERR_IO, 0, "a thread could not be started") == 0;
+		ok = t->workers[i].started || err_set(e, ERR_IO, 0, "cannot start a thread") == 0;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!ok) {

@@ -178,8 +178,8 @@ int batch_rows(struct batch *b, struct sql *conn, const struct applier_opts *o, 
 		if (affected == 0 && b->c[i].shape->keyless && !b->c[i].put)
 			affected = err_set(
 				e, ERR_BAD_DATA, 0,
-				"table %s.%s has no key, and a row that the log deletes is not there: the secondary did not"
-				" stand at the log's checkpointTs",
+				"table %s.%s has no key, and a row that the log deletes does not "
+				"exist: the secondary was not at the log's checkpointTs",
 				b->c[i].shape->db, b->c[i].shape->table);
 		if (affected < 0) {
 			strbuf_release(&q);

@@ -286,7 +286,8 @@ int data_dir_clean(bool dry_run, void (*fn)(void *arg, const char *what), void *
 
 		if (!is_ours(dir)) {
 			char *what = xstrfmt(
-				"left alone: %s (not made by this user's drtest, or by an older one: look, then remove it yourself)",
+				"not removed: %s (not created by this user's drtest, or by an "
+				"older version: check it, then remove it yourself)",
 				dir);
 
 			fn(arg, what);

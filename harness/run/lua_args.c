@@ -59,7 +59,7 @@ static int error_text(lua_State *L)
 
 static int wrong_field(lua_State *L, const char *what, const char *name, const char *want)
 {
-	return lua_usage(L, "%s: %s has to be %s, not %s", what, name, want, luaL_typename(L, -1));
+	return lua_usage(L, "%s: %s must be %s, not %s", what, name, want, luaL_typename(L, -1));
 }
 
 static void take_field(lua_State *L, const char *what, const struct field *f)
@@ -84,7 +84,7 @@ static void take_field(lua_State *L, const char *what, const struct field *f)
 			break;
 		}
 		if (!(n >= 0 && n <= 9007199254740992.0) || n != (double)(int64_t)n)
-			lua_usage(L, "%s: %s has to be a whole number from 0, not %g", what,
+			lua_usage(L, "%s: %s must be a whole number of at least 0, not %g", what,
 				  f->name, n);
 		*(int64_t *)f->out = (int64_t)n;
 		break;
@@ -96,7 +96,7 @@ static void take_field(lua_State *L, const char *what, const struct field *f)
 	case FIELD_DURATION_MS:
 		ms = lua_type(L, -1) == LUA_TSTRING ? duration_parse_ms(lua_tostring(L, -1)) : -1;
 		if (ms < 0)
-			wrong_field(L, what, f->name, "a duration as \"20s\"");
+			wrong_field(L, what, f->name, "a duration such as \"20s\"");
 		*(int64_t *)f->out = ms;
 		break;
 	case FIELD_ANY: break;
@@ -108,7 +108,7 @@ void lua_fields(lua_State *L, int index, const char *what, const struct field *f
 	if (lua_isnoneornil(L, index))
 		return;
 	if (!lua_istable(L, index))
-		lua_usage(L, "%s takes a table of named values, not %s", what,
+		lua_usage(L, "%s needs a table of named values, not %s", what,
 			  luaL_typename(L, index));
 	lua_pushnil(L);
 	while (lua_next(L, index)) {
@@ -121,7 +121,7 @@ void lua_fields(lua_State *L, int index, const char *what, const struct field *f
 		while (f->name && strcmp(f->name, lua_tostring(L, -2)) != 0)
 			f++;
 		if (!f->name)
-			lua_usage(L, "%s has no field '%s'", what, lua_tostring(L, -2));
+			lua_usage(L, "%s: unknown field '%s'", what, lua_tostring(L, -2));
 		take_field(L, what, f);
 		lua_pop(L, 1);
 	}
@@ -142,7 +142,7 @@ void lua_tell_renamed(lua_State *L, const char *old, const char *now)
 	lua_setfield(L, -3, old);
 	lua_pop(L, 2);
 	if (!told)
-		runtime_note(runtime_of(L), "%s is now %s; the old name goes with the next version",
+		runtime_note(runtime_of(L), "%s is now %s; the next version removes the old name",
 			     old, now);
 }
 

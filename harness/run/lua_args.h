@@ -1,5 +1,4 @@
-/* What a binding is called with and answers: errors on their way through Lua, tables of fields,
- * old names. */
+/* Arguments and results of bindings: errors through Lua, tables of fields, old names. */
 #ifndef HARNESS_RUN_LUA_ARGS_H
 #define HARNESS_RUN_LUA_ARGS_H
 

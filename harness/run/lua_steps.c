@@ -171,7 +171,7 @@ static int wait(lua_State *L)
 	lua_Number ms = luaL_checknumber(L, 1);
 
 	if (!(ms >= 0 && ms <= (lua_Number)WAIT_MS_MAX))
-		lua_usage(L, "a wait takes 0 s to 30 days");
+		lua_usage(L, "a wait can take 0 s to 30 days");
 	if (ms >= 1000)
 		runtime_until(runtime_of(L), clock_mono_ns() + (int64_t)ms * 1000000);
 	if (owned_wait(runtime_of(L), (int64_t)ms, &e) < 0)
@@ -189,7 +189,7 @@ static int duration(lua_State *L)
 	else if (lua_type(L, 1) == LUA_TSTRING)
 		ms = duration_parse_ms(lua_tostring(L, 1));
 	if (ms < 0)
-		lua_usage(L, "'%s' is no duration: \"20s\", \"250ms\", \"1.5m\"",
+		lua_usage(L, "'%s' is not a duration such as \"20s\", \"250ms\", \"1.5m\"",
 			  lua_isstring(L, 1) ? lua_tostring(L, 1) : luaL_typename(L, 1));
 	lua_pushnumber(L, (lua_Number)ms);
 	return 1;
@@ -298,7 +298,7 @@ static int recovered(lua_State *L)
 	if (r->plan)
 		return 0;
 	if (!r->disaster_ns)
-		lua_usage(L, "recovered from what? There was no disaster");
+		lua_usage(L, "t:recovered: there was no disaster");
 	if (lua_isnumber(L, 2))
 		at = journal_start_ns(r->journal) + (int64_t)(lua_tonumber(L, 2) * 1e9);
 	recovery_reached(r, luaL_checkstring(L, 1), at);
@@ -399,7 +399,7 @@ static int random_below(lua_State *L)
 	lua_Number n = luaL_checknumber(L, 1);
 
 	if (!(n >= 1 && n <= 9007199254740992.0))
-		lua_usage(L, "draw takes a whole number from 1");
+		lua_usage(L, "t:random needs a whole number of at least 1");
 	lua_pushnumber(L, (lua_Number)rng_below(&r->rng, (uint64_t)n));
 	return 1;
 }

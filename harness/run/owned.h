@@ -1,5 +1,5 @@
-/* What a run owns: each thing with how it is closed, whether it is healthy, and what it adds to the
- * samples of each second. Taken down last first. From the main thread unless said. */
+/* What a run owns: how to close each thing, whether it is healthy, and what it adds to the samples
+ * of each second. Closed in reverse order. From the main thread unless said. */
 #ifndef HARNESS_RUN_OWNED_H
 #define HARNESS_RUN_OWNED_H
 

@@ -22,20 +22,22 @@ static int look_at_out_folder(const char *out, finding_fn *fn, void *arg)
 	char text[600];
 
 	if (fs_mkdir_p(out, 0700, &e) < 0) {
-		fn(arg, e.text, "--out DIR: a folder that can be written");
+		fn(arg, e.text, "use --out DIR with a writable directory");
 		return 1;
 	}
 	if (access(out, W_OK | X_OK) < 0) {
-		snprintf(text, sizeof(text), "the folder of runs, %s, can't be written: %s", out,
+		snprintf(text, sizeof(text), "the directory for runs, %s, is not writable: %s", out,
 			 strerror(errno));
-		fn(arg, text, "--out DIR: a folder that can be written");
+		fn(arg, text, "use --out DIR with a writable directory");
 		return 1;
 	}
 	space = fs_free_bytes(out);
 	if (space >= 0 && space < RUN_BYTES_MIN) {
-		snprintf(text, sizeof(text), "less than 64 MiB are free in the folder of runs, %s",
+		snprintf(text, sizeof(text),
+			 "less than 64 MiB are free in the directory for "
+			 "runs, %s",
 			 out);
-		fn(arg, text, "make room, or --out DIR on another disk");
+		fn(arg, text, "free some space, or use --out DIR on another disk");
 		return 1;
 	}
 	return 0;
@@ -52,7 +54,7 @@ int preflight_store(const struct ground *g, enum run_store store, const char *ou
 
 		if (!minio) {
 			fn(arg, e.text,
-			   "or --store file: a directory instead of S3, which proves less");
+			   "or use --store file: a directory instead of S3, which proves less");
 			n++;
 		}
 		free(minio);
@@ -80,7 +82,7 @@ static int look_at_tool(const char *name, const char *option, const char *versio
 	if (rc == 0)
 		return 0;
 	snprintf(way_out, sizeof(way_out),
-		 "put %s on PATH, or have tiup bring it; or leave out --set %s", name, option);
+		 "put %s on PATH, install it with tiup, or remove --set %s", name, option);
 	fn(arg, e.text, way_out);
 	return 1;
 }
@@ -101,7 +103,7 @@ static int look_at_tls(const struct ground *g, const char *tool, const char *opt
 			continue;
 		snprintf(text, sizeof(text), "%s: %.300s", name, e.text);
 		snprintf(way_out, sizeof(way_out),
-			 "sql.tls in the clusters file, or leave out --set %s", option);
+			 "change sql.tls in the clusters file, or remove --set %s", option);
 		fn(arg, text, way_out);
 		n++;
 	}
@@ -125,22 +127,22 @@ int preflight_tools(const struct run_tools *t, const struct ground *g, const cha
 				  arg) +
 		     look_at_tls(g, "sync_diff_inspector", "compare=sync_diff_inspector", fn, arg);
 	if (t->br && !g->tidb) {
-		fn(arg, "br copies TiKV's files, and this ground's clusters have no TiKV",
-		   "--on playground or attach, or leave out --set backup=br");
+		fn(arg, "br copies TiKV's files, but the clusters of this ground have no TiKV",
+		   "use --on playground or attach, or remove --set backup=br");
 		n++;
 	} else if (t->br) {
 		n += look_at_tool("br", "backup=br", version, fn, arg);
 	}
 	if (t->new_ticdc && !g->new_ticdc) {
-		fn(arg, "ticdc=new is what playground starts: this ground starts no TiCDC",
-		   "--on playground, or leave out --set ticdc=new");
+		fn(arg, "ticdc=new only works with playground: this ground does not start TiCDC",
+		   "use --on playground, or remove --set ticdc=new");
 		n++;
 	} else if (t->new_ticdc) {
 		char *path = g->new_ticdc();
 
 		if (!path) {
-			fn(arg, "ticdc=new: tiup has no cdc of 8.5.4 or later in its cache",
-			   "tiup install cdc:v8.5.4, or DRTEST_TICDC=PATH of one");
+			fn(arg, "ticdc=new: tiup's cache has no cdc of 8.5.4 or later",
+			   "tiup install cdc:v8.5.4, or set DRTEST_TICDC=PATH");
 			n++;
 		}
 		free(path);
@@ -151,7 +153,7 @@ int preflight_tools(const struct run_tools *t, const struct ground *g, const cha
 		n += look_at_tls(g, "sysbench", "load=sysbench", fn, arg);
 		if (!path) {
 			fn(arg, "sysbench is not on PATH",
-			   "apt-get install sysbench, or leave out --set load=sysbench");
+			   "apt-get install sysbench, or remove --set load=sysbench");
 			n++;
 		}
 		free(path);

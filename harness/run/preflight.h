@@ -1,4 +1,4 @@
-/* What has to be there before a run, looked for all at once: each finding with its way out. */
+/* Checks all requirements before a run at once; each finding has a fix. */
 #ifndef HARNESS_RUN_PREFLIGHT_H
 #define HARNESS_RUN_PREFLIGHT_H
 

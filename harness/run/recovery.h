@@ -1,4 +1,4 @@
-/* RPO's and RTO's clock: from the disaster through its phases to the first write on the promoted
+/* The clock of RPO and RTO: from the disaster through its phases to the first write on the promoted
  * secondary. Main thread. */
 #ifndef HARNESS_RUN_RECOVERY_H
 #define HARNESS_RUN_RECOVERY_H

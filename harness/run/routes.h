@@ -1,4 +1,4 @@
-/* Who reaches which server of 127.0.0.1 by another port, a proxy's. party: "load", "feed",
+/* Which party reaches which server on 127.0.0.1 through a proxy's port. party: "load", "feed",
  * "replay", "backup", "restore". Main thread. */
 #ifndef HARNESS_RUN_ROUTES_H
 #define HARNESS_RUN_ROUTES_H

@@ -83,7 +83,7 @@ static void add_finding(void *arg, const char *what, const char *way_out)
 {
 	struct strbuf *s = arg;
 
-	strbuf_addf(s, "  - %s\n    way out: %s\n", what, way_out);
+	strbuf_addf(s, "  - %s\n    fix: %s\n", what, way_out);
 }
 
 /* Quoted for a shell when it needs to be. */
@@ -164,7 +164,7 @@ static int make_folders(struct run *r, struct err *e)
 		if (mkdir(r->rt.dir, 0700) == 0)
 			break;
 		if (errno != EEXIST || i == FOLDER_TRIES) {
-			err_sys(e, "make the run folder %s", r->rt.dir);
+			err_sys(e, "create the run directory %s", r->rt.dir);
 			free(r->rt.dir);
 			r->rt.dir = NULL;
 			goto out;
@@ -395,11 +395,13 @@ static void judge_targets(struct run *r)
 			rt->lost, rt->acked, rt->lost > 0 ? rt->window_ms / 1e3 : 0,
 			rt->behind_ms / 1e3);
 	else
-		snprintf(figures, sizeof(figures), "RPO was not measured: the scenario told none");
+		snprintf(figures, sizeof(figures),
+			 "RPO was not measured: the scenario did not "
+			 "call t:rpo");
 	runtime_slow(&r->rt, slow, sizeof(slow));
 	late = slow[0] ? VERDICT_UNKNOWN : VERDICT_FAIL;
 	if (o->max_rpo_ms >= 0) {
-		snprintf(name, sizeof(name), "target: RPO is at most %g s (--max-rpo)",
+		snprintf(name, sizeof(name), "target: RPO at most %g s (--max-rpo)",
 			 (double)o->max_rpo_ms / 1e3);
 		runtime_check(&r->rt, name,
 			      !measured ? VERDICT_UNKNOWN
@@ -410,7 +412,7 @@ static void judge_targets(struct run *r)
 	}
 	if (o->max_lost >= 0) {
 		snprintf(name, sizeof(name),
-			 "target: at most %lld acknowledged transactions are lost (--max-rpo)",
+			 "target: at most %lld lost acknowledged transactions (--max-rpo)",
 			 (long long)o->max_lost);
 		runtime_check(&r->rt, name,
 			      !measured                        ? VERDICT_UNKNOWN
@@ -420,7 +422,7 @@ static void judge_targets(struct run *r)
 	}
 	if (o->max_rto_ms < 0)
 		return;
-	snprintf(name, sizeof(name), "target: RTO is at most %g s (--max-rto)",
+	snprintf(name, sizeof(name), "target: RTO at most %g s (--max-rto)",
 		 (double)o->max_rto_ms / 1e3);
 	if (service)
 		snprintf(figures, sizeof(figures),
@@ -444,7 +446,7 @@ static int say_verdict(struct run *r)
 									     : "pass";
 
 	if (!r->rt.checks)
-		runtime_note(&r->rt, "the scenario made no check: it proves nothing");
+		runtime_note(&r->rt, "the scenario has no check, so it proves nothing");
 	if (strcmp(word, "pass") != 0)
 		log_tails(r);
 	journal_event(r->rt.journal, "end", json_pack("{s:s,s:s}", "verdict", word, "error", ""));
@@ -474,7 +476,8 @@ static void end(struct run *r)
 	if (r->left)
 		console_remark(
 			&r->console, "left",
-			"things on your clusters: the report lists them, and drtest clean --clusters FILE removes them");
+			"things left on your clusters: the report lists them, and drtest clean "
+			"--clusters FILE removes them");
 	runtime_sampler_stop(&r->rt);
 	if (r->rt.data_dir && !r->o->keep) {
 		struct err e = ERR_INIT;
@@ -539,7 +542,8 @@ static int execute(struct run *r)
 	}
 	if (r->o->keep && r->rt.data_dir)
 		fprintf(stderr,
-			"kept: servers run on, their data is in %s; `drtest clean` ends them. To connect: mariadb "
+			"kept: servers are still running, with their data in %s; `drtest clean` "
+			"removes them. To connect: mariadb "
 			"--defaults-file=%s/<cluster>/client.cnf\n",
 			r->rt.data_dir, r->rt.data_dir);
 	free(traceback);
@@ -566,7 +570,7 @@ static int plan(struct run *r)
 
 static void say_findings(const struct run *r, int n, const struct strbuf *findings)
 {
-	fprintf(stderr, "drtest: %s on %s can't start: %d thing%s %s\n%s", r->scenario.name,
+	fprintf(stderr, "drtest: %s on %s cannot start: %d thing%s %s\n%s", r->scenario.name,
 		r->o->ground->name, n, n > 1 ? "s" : "",
 		n > 1 ? "stand in the way:" : "stands in the way:", findings->buf);
 }
@@ -619,7 +623,7 @@ static void say_undone(void *arg, const char *what)
 static void say_cleaned(void *arg, const char *what)
 {
 	(void)arg;
-	fprintf(stderr, "drtest: an earlier run died and left %s: removed\n", what);
+	fprintf(stderr, "drtest: removed what an earlier run left when it died: %s\n", what);
 }
 
 int run_scenario(const struct run_opts *o, char **run_dir)

@@ -1,5 +1,5 @@
-/* The life of a run: scenario read, preflight, run folder, journal, the script, teardown last
- * first, the end in the journal. */
+/* A run from start to end: scenario, preflight, run directory, journal, script, teardown in reverse
+ * order, the end in the journal. */
 #ifndef HARNESS_RUN_RUN_H
 #define HARNESS_RUN_RUN_H
 

@@ -1,7 +1,6 @@
-/* The run, as the bindings see it: where it writes, its seed and ground, plan mode, faults in
- * force, what goes into its journal. What it owns is in owned.h, who goes by which port in
- * routes.h, the clock of RPO and RTO in recovery.h. One run a process; all calls from the main
- * thread unless said. */
+/* The run, as the bindings see it: where it writes, its seed and ground, plan mode, active faults,
+ * and its journal. What it owns is in owned.h, who goes by which port in routes.h, the clock of RPO
+ * and RTO in recovery.h. One run a process; all calls from the main thread unless said. */
 #ifndef HARNESS_RUN_RUNTIME_H
 #define HARNESS_RUN_RUNTIME_H
 

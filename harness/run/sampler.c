@@ -90,7 +90,7 @@ static void live_line(struct runtime *r, json_t *s)
 		    read_number(load, "p99_us") > 0 ? "load %.0f/s, p99 %.1f ms" : "load %.0f/s",
 		    read_number(load, "tps"), read_number(load, "p99_us") / 1000);
 	if (load && read_number(load, "quiet_ms") > 0)
-		add(&l, "nothing got through for %.0f s", read_number(load, "quiet_ms") / 1000);
+		add(&l, "no transaction for %.0f s", read_number(load, "quiet_ms") / 1000);
 	if (load && !json_object_get(load, "stopped") &&
 	    read_number(load, "failed") + read_number(load, "unknown") > 0)
 		add(&l, "%.0f failed, %.0f unknown", read_number(load, "failed"),
@@ -133,10 +133,10 @@ static void look_at_limits(struct runtime *r)
 			 "the run did not end within %lld s (--timeout)",
 			 (long long)(r->timeout_ms / 1000));
 	else if (room >= 0 && room < ROOM_BYTES_MIN)
-		snprintf(
-			r->cut_short, sizeof(r->cut_short),
-			"No space left: the disk of the run folder has only %lld KiB (--out DIR on another disk)",
-			(long long)(room >> 10));
+		snprintf(r->cut_short, sizeof(r->cut_short),
+			 "No space left: the disk of the run directory has only %lld KiB (use "
+			 "--out DIR on another disk)",
+			 (long long)(room >> 10));
 	if (r->cut_short[0])
 		clock_cancel(SIGALRM);
 }
@@ -160,13 +160,15 @@ static void look_at_machine(struct runtime *r, int64_t due_ns)
 			 (double)late_ms / 1e3);
 	else if (load >= BUSY * cores && first)
 		snprintf(r->slow, sizeof(r->slow),
-			 "this machine was too slow: %.0f processes wanted its %.0f processors",
+			 "this machine was too slow: %.0f processes competed for its %.0f "
+			 "processors",
 			 load, cores);
 	r->late_ms = late_ms > r->late_ms ? late_ms : r->late_ms;
 	if (first && r->slow[0])
 		runtime_note(
 			r,
-			"%s; times of this run are the machine's too, and a time that is missed is no failure but unknown",
+			"%s; the times of this run depend on the machine, so a missed time limit "
+			"is unknown instead of failed",
 			r->slow);
 }
 

@@ -21,7 +21,7 @@ int sandbox_load(lua_State *L, const char *text, size_t n, const char *name)
 {
 	if (n && text[0] == LUA_SIGNATURE[0]) {
 		lua_pushnil(L);
-		lua_pushfstring(L, "%s: Lua source is wanted, not bytecode", name);
+		lua_pushfstring(L, "%s: must be Lua source, not bytecode", name);
 		return -1;
 	}
 	if (luaL_loadbuffer(L, text, n, name) == 0)
@@ -51,7 +51,8 @@ static int search_beside(lua_State *L)
 	if (!*name ||
 	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") !=
 		    strlen(name)) {
-		lua_pushfstring(L, "\n\tno file beside the scenario can have the name '%s'", name);
+		lua_pushfstring(L, "\n\ta file next to the scenario cannot have the name '%s'",
+				name);
 		return 1;
 	}
 	lua_pushfstring(L, "%s/%s.lua", lua_tostring(L, lua_upvalueindex(1)), name);

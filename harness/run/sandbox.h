@@ -1,7 +1,7 @@
-/* What a Lua file of a user's finds: the language, its text, table and number libraries, os.time,
- * date, clock and getenv, and `require` of files beside it. No file but those, no process, no C
- * library, no bytecode (which nobody checks). That keeps mistakes out, not malice: the file is code
- * that its user trusts. */
+/* The environment of a user's Lua file: the language, its text, table and number libraries,
+ * os.time, date, clock and getenv, and `require` of files beside it. No file but those, no process,
+ * no C library, no bytecode (which nobody checks). That keeps mistakes out, not malice: the file is
+ * code that its user trusts. */
 #ifndef HARNESS_RUN_SANDBOX_H
 #define HARNESS_RUN_SANDBOX_H
 

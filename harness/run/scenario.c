@@ -35,7 +35,7 @@ static void hook(lua_State *L, lua_Debug *ar)
 
 static int strict(lua_State *L)
 {
-	return luaL_error(L, "undefined variable '%s' (scenarios have no globals: say local)",
+	return luaL_error(L, "undefined variable '%s' (scenarios have no globals: use local)",
 			  lua_isstring(L, 2) ? lua_tostring(L, 2) : "?");
 }
 
@@ -109,7 +109,7 @@ static int take_error(lua_State *L, struct err *e)
 	else if (!u)
 		err_set(e, ERR_USAGE, 0, "%s",
 			lua_isstring(L, -1) ? lua_tostring(L, -1)
-					    : "the script raised an error that is no text");
+					    : "the script raised an error that is not text");
 	lua_pop(L, 1);
 	return -1;
 }
@@ -203,8 +203,7 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r,
 	memset(s, 0, sizeof(*s));
 	s->path = xstrdup(path);
 	if (access(path, R_OK) < 0)
-		return err_set(e, ERR_USAGE, errno,
-			       "scenario %s: %s (`drtest list` names those that are there)", path,
+		return err_set(e, ERR_USAGE, errno, "scenario %s: %s (see `drtest list`)", path,
 			       strerror(errno));
 	if (fs_read_file(path, SCENARIO_BYTES_MAX, &text, e) < 0) {
 		strbuf_release(&text);
@@ -217,7 +216,7 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r,
 	s->sentence = first_comment(s->source);
 	s->L = luaL_newstate();
 	if (!s->L)
-		return err_set(e, ERR_IO, 0, "no memory for a Lua state");
+		return err_set(e, ERR_IO, 0, "not enough memory for a Lua state");
 	r->L = s->L;
 	/* the hook has to be called: compiled loops would not */
 	luaJIT_setmode(s->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
@@ -232,7 +231,8 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r,
 	if (!is_scenario(s->L))
 		return err_set(
 			e, ERR_USAGE, 0,
-			"%s: a scenario file ends with: return scenario { name = …, options = …, run = … }",
+			"%s: a scenario file must end with: return scenario { name = …, options "
+			"= …, run = … }",
 			path);
 	lua_getfield(s->L, -1, "name");
 	s->name = xstrdup(lua_tostring(s->L, -1));
@@ -257,7 +257,7 @@ int scenario_options(struct scenario *s, const char *const *set, struct err *e)
 
 		if (!eq || eq == *set) {
 			lua_pop(L, 3);
-			return err_set(e, ERR_USAGE, 0, "--set %s: name=value is wanted", *set);
+			return err_set(e, ERR_USAGE, 0, "--set %s: must be name=value", *set);
 		}
 		lua_pushlstring(L, *set, (size_t)(eq - *set));
 		lua_pushstring(L, eq + 1);
@@ -308,23 +308,25 @@ int scenario_needs(struct scenario *s, const struct ground *ground, bool store_s
 			break;
 		if (!strcmp(thing, "store")) {
 			rc = store_serves;
-			strbuf_addstr(
-				&missing,
-				"store: a directory (--store file) can be neither killed nor cut off");
+			strbuf_addstr(&missing,
+				      "store: a directory (--store file) cannot be killed or "
+				      "disconnected");
 		} else {
 			rc = check_need(thing, ground, modules, &missing);
 		}
 		if (rc < 0)
-			n = err_set(
-				e, ERR_USAGE, 0,
-				"%s: needs: there is no '%s' (a fault's name, \"link\", \"store\", \"clock\", \"pair\", \"roll_forward\", \"flashback\", "
-				"\"time_travel\", \"log_backup\", \"restore_point\", \"flashback_cluster\" or \"bdr\")",
-				s->path, thing);
+			n = err_set(e, ERR_USAGE, 0,
+				    "%s: needs: unknown '%s' (use a fault's name, \"link\", "
+				    "\"store\", \"clock\", \"pair\", \"roll_forward\", "
+				    "\"flashback\", \"time_travel\", \"log_backup\", "
+				    "\"restore_point\", \"flashback_cluster\" or \"bdr\")",
+				    s->path, thing);
 		if (rc == 0) {
 			fn(arg, missing.buf,
 			   strcmp(thing, "store") != 0
-				   ? "a machine or ground that can, or a scenario without it"
-				   : "leave out --store file");
+				   ? "use a machine or ground that supports it, or a scenario "
+				     "without it"
+				   : "remove --store file");
 			n++;
 		}
 		strbuf_release(&missing);

@@ -1,5 +1,5 @@
-/* A scenario file: read, checked, its sentence and options known; nothing of it has run but its top
- * level. */
+/* A scenario file: read and checked, with its description and options; only its top level has run.
+ */
 #ifndef HARNESS_RUN_SCENARIO_H
 #define HARNESS_RUN_SCENARIO_H
 

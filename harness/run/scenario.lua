@@ -44,23 +44,23 @@ end
 -- scenario { name, options, run }: checked here, so that a mistake is said before anything starts.
 local fields = { name = "string", options = "table", run = "function", needs = "table", promotes = "boolean" }
 local function scenario(s)
-  if type(s) ~= "table" then error("scenario takes a table: scenario { name = …, options = { … }, run = function(t, opt) … end }", 2) end
+  if type(s) ~= "table" then error("scenario needs a table: scenario { name = …, options = { … }, run = function(t, opt) … end }", 2) end
   for key, value in pairs(s) do
-    if not fields[key] then error(("scenario has no field '%s'"):format(tostring(key)), 2) end
-    if type(value) ~= fields[key] then error(("scenario: %s has to be a %s, not a %s"):format(key, fields[key], type(value)), 2) end
+    if not fields[key] then error(("scenario: unknown field '%s'"):format(tostring(key)), 2) end
+    if type(value) ~= fields[key] then error(("scenario: %s must be a %s, not a %s"):format(key, fields[key], type(value)), 2) end
   end
   if not s.name or not s.name:match("^[%w_-]+$") or #s.name > 64 then error("scenario needs a name of letters, digits, _ and -", 2) end
   if not s.run then error("scenario needs run = function(t, opt) … end", 2) end
   s.options = s.options or {}
   if s.promotes then
-    s.options.check = { "after", "when t:promote's checks are made: after (service does not wait for them) or before service", choices = { "after", "before" } }
+    s.options.check = { "after", "when t:promote runs its checks: after the service is back (which does not wait for them) or before", choices = { "after", "before" } }
   end
   for key, o in pairs(s.options) do
     local kind = type(o) == "table" and type(o[1])
     if type(key) ~= "string" or not key:match("^[%a_][%w_]*$") or (kind ~= "number" and kind ~= "string" and kind ~= "boolean") or type(o[2]) ~= "string" then
-      error(("scenario: option %s has to be { default, \"help\" }"):format(tostring(key)), 2)
+      error(("scenario: option %s must be { default, \"help\" }"):format(tostring(key)), 2)
     end
-    if o.choices and type(o.choices) ~= "table" then error(("scenario: option %s: choices has to be a list"):format(key), 2) end
+    if o.choices and type(o.choices) ~= "table" then error(("scenario: option %s: choices must be a list"):format(key), 2) end
   end
   return setmetatable(s, { __name = "drtest.scenario" })
 end
@@ -85,7 +85,7 @@ function T:check(name, result, evidence) -- luacheck: ignore self
   elseif type(result) == "boolean" then
     steps.check(name, result and "pass" or "fail", evidence and tostring(evidence) or "")
   else
-    steps.usage(("t:check \"%s\": the result is a %s, neither a check's nor true or false"):format(name, type(result)))
+    steps.usage(("t:check \"%s\": the result must be that of a check, true or false, not a %s"):format(name, type(result)))
   end
   return result
 end
@@ -148,7 +148,7 @@ function T:redo_caught_up(feed, within)
     if behind and behind < 5000 then return true end
     if (steps.now() - from) * 1000 >= ms then
       steps.note(("the redo log is %s: a disaster now loses more than its flush interval promises"):format(
-        behind and text.seconds(behind / 1000) .. " behind" or "not told to be anywhere"))
+        behind and text.seconds(behind / 1000) .. " behind" or "of unknown position"))
       return false
     end
     steps.wait(100)
@@ -171,7 +171,7 @@ function T:disaster(o)
     return self:fault(o)
   end
   for key in pairs(o) do
-    if not disaster_fields[key] then steps.usage(("t:disaster has no field '%s'"):format(tostring(key))) end
+    if not disaster_fields[key] then steps.usage(("t:disaster: unknown field '%s'"):format(tostring(key))) end
   end
   return native.cluster.disaster(o.kill or o.interrupt, o.while_busy, steps.duration(o.within or "8s"), steps.random(8000), not o.kill)
 end
@@ -209,7 +209,7 @@ function T:replay(cluster, uri, store)
   self:check("drtest's replay and `cdc redo apply` agree", self.verify.same(cluster, twin))
   self:figure("replay_seconds_ours", ours.seconds)
   self:figure("replay_seconds_stock", theirs.seconds)
-  self:note(("replay: %s by drtest, %s by cdc redo apply, of the same log on equal clusters; the copy counts in RTO"):format(
+  self:note(("replay: %s by drtest, %s by cdc redo apply, of the same log on equal clusters; making the copy is part of the RTO"):format(
     text.seconds(ours.seconds), text.seconds(theirs.seconds)))
   twin:stop()
   return ours
@@ -345,7 +345,7 @@ local function coerce(s, set)
       table.sort(known)
       if tools[name] then steps.usage(("option %s of every scenario: '%s' is not %s (without it: drtest's own)"):format(name, value, tools[name])) end
       local meant = steps.nearest(name, known)
-      steps.usage(("scenario %s has no option '%s'%s (it has %s)"):format(s.name, name, meant and (": did you mean '%s'?"):format(meant) or "",
+      steps.usage(("scenario %s has no option '%s'%s (options: %s)"):format(s.name, name, meant and (": did you mean '%s'?"):format(meant) or "",
         #known > 0 and table.concat(known, ", ") or "none"))
     end
     local kind = type(o[1])
@@ -362,10 +362,10 @@ local function coerce(s, set)
       typed = value
       for i, choice in ipairs(o.choices or {}) do
         if choice == value then break end
-        if i == #o.choices then steps.usage(("option %s: '%s' is none of %s"):format(name, value, table.concat(o.choices, ", "))) end
+        if i == #o.choices then steps.usage(("option %s: '%s' is not one of %s"):format(name, value, table.concat(o.choices, ", "))) end
       end
       if o[1]:match("^%d[%d.]*[a-z]+$") and not steps.is_duration(value) then -- its default is a duration: so is this
-        steps.usage(("option %s: '%s' is no duration: \"20s\", \"250ms\", \"1.5m\""):format(name, value))
+        steps.usage(("option %s: '%s' is not a duration such as \"20s\", \"250ms\", \"1.5m\""):format(name, value))
       end
     end
     local least, most = o.min, o.max

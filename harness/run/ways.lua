@@ -18,7 +18,7 @@ local function choose(ways)
     if sound(w) and (not best or cost(w) < cost(best) or cost(w) == cost(best) and (w.seconds < best.seconds
       or w.seconds == best.seconds and #w.steps < #best.steps)) then best = w end
   end
-  if not best then return nil, "none of them leads back to a state that can be trusted" end
+  if not best then return nil, "none of them leads to a correct state" end
   local words, same = {}, 0
   for _, w in ipairs(ways) do
     if w ~= best and w.closed then
@@ -32,8 +32,8 @@ local function choose(ways)
       words[#words + 1] = ("%s loses as much and takes %s"):format(w.name, text.seconds(w.seconds))
     end
   end
-  local why = cost(best) == 0 and "it loses nothing" or ("it loses %s, as little as any"):format(text.commas(cost(best)))
-  why = ("%s, and is back after %s%s"):format(why, text.seconds(best.seconds), same > 0 and ", the soonest of those" or "")
+  local why = cost(best) == 0 and "it loses nothing" or ("it loses %s, no more than any other"):format(text.commas(cost(best)))
+  why = ("%s, and is back after %s%s"):format(why, text.seconds(best.seconds), same > 0 and ", the fastest of those" or "")
   return best, why .. (#words > 0 and "; " .. table.concat(words, ", ") or "")
 end
 
@@ -44,12 +44,12 @@ local verbs = {}
 function verbs:way(w)
   if type(w) ~= "table" then steps.usage("t:way { name = …, check = …, seconds = …, steps = { … }, needs = … }") end
   for key, value in pairs(w) do
-    if not fields[key] then steps.usage(("t:way has no field '%s'"):format(tostring(key))) end
-    if type(value) ~= fields[key] then steps.usage(("t:way: %s has to be a %s, not a %s"):format(key, fields[key], type(value))) end
+    if not fields[key] then steps.usage(("t:way: unknown field '%s'"):format(tostring(key))) end
+    if type(value) ~= fields[key] then steps.usage(("t:way: %s must be a %s, not a %s"):format(key, fields[key], type(value))) end
   end
   if not w.name or not w.needs or not w.steps then steps.usage("t:way needs name, steps and needs") end
   if (w.check == nil) == (w.closed == nil) then steps.usage(("t:way \"%s\" needs a check, or why it is closed"):format(w.name)) end
-  if w.check and not w.seconds then steps.usage(("t:way \"%s\": seconds, from the beginning of the way to its end"):format(w.name)) end
+  if w.check and not w.seconds then steps.usage(("t:way \"%s\" needs seconds, from its start to its end"):format(w.name)) end
   local checks = w.check and (w.check.verdict and { w.check } or w.check) or {}
   w.verdict = "pass"
   w.evidence = ""
@@ -66,7 +66,7 @@ function verbs:way(w)
   end
   self.ways = self.ways or {}
   for _, other in ipairs(self.ways) do
-    if other.name == w.name then steps.usage(("t:way: there is a way \"%s\" already"):format(w.name)) end
+    if other.name == w.name then steps.usage(("t:way: the way \"%s\" exists already"):format(w.name)) end
   end
   self.ways[#self.ways + 1] = w
   if steps.planning() then return end
@@ -76,7 +76,7 @@ end
 
 -- advise(): which of the ways to take, and why; the table's last line. Returns its name, or nil.
 function verbs:advise()
-  if not self.ways then steps.usage("t:advise: no way was told (t:way)") end
+  if not self.ways then steps.usage("t:advise: there is no t:way") end
   if steps.planning() then return nil end
   local best, why = choose(self.ways)
   steps.advise(best and best.name or "", why)

@@ -283,7 +283,8 @@ static int ask(const struct charsets *all, struct charset *c, struct err *e)
 	c->kind = TABLE;
 	if (bytes > 3) {
 		err_set(e, ERR_UNSUPPORTED, 0,
-			"character set %s has characters of %llu bytes: such text can't be carried",
+			"character set %s has characters of %llu bytes: such text cannot be "
+			"replicated",
 			c->name, (unsigned long long)bytes);
 		goto out;
 	}
@@ -363,6 +364,6 @@ const struct collation *charsets_collation(struct charsets *c, unsigned id, stru
 	for (size_t i = 0; i < c->n_collations; i++)
 		if (c->collations[i].id == id)
 			return &c->collations[i];
-	err_set(e, ERR_UNSUPPORTED, 0, "the server has no collation of number %u", id);
+	err_set(e, ERR_UNSUPPORTED, 0, "the server has no collation with number %u", id);
 	return NULL;
 }

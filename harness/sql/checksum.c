@@ -259,7 +259,9 @@ int checksum_read(char *const *cell, struct rows_sum *out, struct err *e)
 	unsigned __int128 a, b;
 
 	if (!cell[0] || read_sum(cell[1], &a) < 0 || read_sum(cell[2], &b) < 0)
-		return err_set(e, ERR_BAD_DATA, 0, "the server did not sum the rows");
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "the server did not compute the checksums of "
+			       "the rows");
 	*out = (struct rows_sum){ .rows = strtoull(cell[0], NULL, 10),
 				  .a = (uint32_t)a,
 				  .b = (uint32_t)b,

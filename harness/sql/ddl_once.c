@@ -599,8 +599,8 @@ static int execute(struct sql *s, const struct ddl_statement *d, bool may_be_don
 			return -1;
 		if (expected && !may_be_done && !is_drop_database(d))
 			return err_set(e, ERR_BAD_DATA, 0,
-				       "DDL at commitTs %" PRIu64
-				       ": the primary ended it with error %d, this server does not",
+				       "DDL at commitTs %" PRIu64 ": it ended with error %d on the "
+				       "primary, but not on this server",
 				       d->at.commit_ts, expected);
 		return 0;
 	}

@@ -155,7 +155,7 @@ int ddl_session_parse(struct ddl_session *d, const char *text, size_t n, struct 
 		if (!eq || eq == p ||
 		    !take_pair(d, p, (size_t)(eq - p), eq + 1, (size_t)(stop - eq) - 1))
 			return err_set(e, ERR_BAD_DATA, 0,
-				       "a DDL's session: \"%.*s\" can't be read",
+				       "the session of a DDL: cannot read \"%.*s\"",
 				       stop - p > 80 ? 80 : (int)(stop - p), p);
 		p = stop + (blank != NULL);
 	}

@@ -87,8 +87,9 @@ int fence_check(struct sql *sink, const char *owner, uint64_t generation, struct
 	if (rc == 0 && newer)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,
-			"another feed of the id %s, or a replay, has taken over this secondary: this one writes there no more "
-			"(way out: one feed an id; start it again when nothing else writes there)",
+			"another feed with the ID %s, or a replay, has taken over this "
+			"secondary, so this feed no longer writes to it (fix: run one feed per "
+			"ID; start it again when nothing else writes to the secondary)",
 			owner);
 	if (rc < 0 && e)
 		*e = why;
@@ -196,7 +197,8 @@ static int end_all(struct sql *control, struct whose w, struct deadline d, uint6
 		first = false;
 		if (pause_ms(5, d) < 0) {
 			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
-				"%zu statements of a dead changefeed still run on the secondary after they were killed",
+				"%zu statements of a dead changefeed are still running on the "
+				"secondary after KILL",
 				n);
 			goto out;
 		}
@@ -243,9 +245,9 @@ int fence_end(struct sql *control, uint64_t id, struct deadline d, struct err *e
 			return -1;
 		}
 		if (pause_ms(5, d) < 0)
-			return err_set(
-				e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
-				"the statement of a lost connection still runs on the secondary");
+			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
+				       "the statement of a lost connection is still running on the "
+				       "secondary");
 	}
 }
 
@@ -260,7 +262,7 @@ int fence_user(struct sql *control, const char *user, struct deadline d, uint64_
 	int rc = -1;
 
 	if (!may ||
-	    rights_want(may, "PROCESS", NULL, 0, "end a dead changefeed's statements", e) < 0)
+	    rights_want(may, "PROCESS", NULL, 0, "kill a dead changefeed's statements", e) < 0)
 		goto out;
 	for (const char *p = user; *p; p++) {
 		if (strchr("_%\\", *p))
@@ -302,8 +304,7 @@ int fence_user(struct sql *control, const char *user, struct deadline d, uint64_
 		first = false;
 		if (pause_ms(20, d) < 0) {
 			err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
-				"%zu connections of user %s still live after they were killed", n,
-				user);
+				"%zu connections of user %s still exist after KILL", n, user);
 			goto out;
 		}
 	}

@@ -1,6 +1,6 @@
-/* Fencing (design, section 6): a statement whose client was killed can still run on the server and
- * land seconds later. Whoever writes to a secondary records its connections there; whoever comes
- * next ends what is recorded, and waits until it is gone. */
+/* Fencing: a statement whose client was killed can still run on the server and take effect seconds
+ * later. Every writer records its connections in the secondary; the next one kills the recorded
+ * connections and waits until they are gone. */
 #ifndef HARNESS_SQL_FENCE_H
 #define HARNESS_SQL_FENCE_H
 

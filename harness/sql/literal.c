@@ -337,10 +337,10 @@ int literal_kept(struct sql *s, bool enum_zero, struct err *e)
 	if (sql_query(s, &r, e, "SHOW WARNINGS") == 0)
 		while ((got = sql_rows_next(&r, e)) == 1)
 			if (!rc && r.cell[1] && is_loss(strtol(r.cell[1], NULL, 10), enum_zero))
-				rc = err_set(
-					e, ERR_BAD_DATA, (int)strtol(r.cell[1], NULL, 10),
-					"the secondary does not keep a value as it is in the log: %s (%s): its column is another one than the primary's",
-					r.cell[2] ? r.cell[2] : "", r.cell[1]);
+				rc = err_set(e, ERR_BAD_DATA, (int)strtol(r.cell[1], NULL, 10),
+					     "the secondary stores a different value than the log "
+					     "has: %s (%s): its column differs from the primary's",
+					     r.cell[2] ? r.cell[2] : "", r.cell[1]);
 	sql_rows_release(&r);
 	return got < 0 && !rc ? -1 : rc;
 }

@@ -151,15 +151,17 @@ int64_t sql_exec_long(MYSQL *m, uint64_t packet_bytes_max, const char *text, siz
 		if (bytes <= packet_bytes_max)
 			continue;
 		err_set(e, ERR_SQL, TOO_LARGE,
-			"a value of %zu bytes is more than the server takes: its max_allowed_packet is %" PRIu64
-			": raise it",
+			"a value of %zu bytes exceeds the server's max_allowed_packet of %" PRIu64
+			": "
+			"raise it",
 			bytes, packet_bytes_max);
 		goto out;
 	}
 	if (shorter.len >= packet_bytes_max) {
 		err_set(e, ERR_SQL, TOO_LARGE,
-			"a statement of %zu bytes is more than the server takes: its max_allowed_packet is %" PRIu64
-			": raise it",
+			"a statement of %zu bytes exceeds the server's max_allowed_packet of %" PRIu64
+			": "
+			"raise it",
 			n, packet_bytes_max);
 		goto out;
 	}

@@ -132,7 +132,7 @@ struct rights *rights_read(struct sql *s, struct err *e)
 	r->role = r->role && sql_flavor(s) == SQL_MYSQL;
 	if (more < 0) {
 		rights_free(r);
-		err_wrap(e, "what its account may do");
+		err_wrap(e, "privileges of its account");
 		return NULL;
 	}
 	return r;
@@ -276,8 +276,8 @@ int rights_want(const struct rights *r, const char *wanted, const char *const *d
 	if (lacks.len)
 		rc = err_set(
 			e, ERR_ENV, 0,
-			"%s: the account %s lacks %s%s%.64s (way out: GRANT %s ON *.* TO %s, or what `drtest "
-			"doctor --grants` prints)",
+			"%s: the account %s lacks %s%s%.64s (fix: GRANT %s ON *.* TO %s, or see "
+			"`drtest doctor --grants`)",
 			what, rights_account(r), lacks.buf, *where == '*' ? "" : " on ",
 			*where == '*' ? "" : where, lacks.buf, rights_account(r));
 	strbuf_release(&lacks);

@@ -1,6 +1,6 @@
-/* What an account may do, as its server tells of it (SHOW GRANTS): asked before anything is
- * written, and where a right that is lacking would not be told by the server at all. Who may not
- * see other sessions, triggers or databases is shown none. */
+/* The privileges of an account (SHOW GRANTS), checked before anything is written, and where the
+ * server does not report a missing privilege: an account that cannot see other sessions, triggers
+ * or databases is simply shown none. */
 #ifndef HARNESS_SQL_RIGHTS_H
 #define HARNESS_SQL_RIGHTS_H
 

@@ -225,7 +225,9 @@ int sql_connected(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 	if (tls == SQL_TLS_OFF)
 		return 0;
 	if (!mysql_get_ssl_cipher(m))
-		return err_set(e, ERR_ENV, 0, "TLS was asked for and the connection is plain");
+		return err_set(e, ERR_ENV, 0,
+			       "TLS is required, but the connection is not "
+			       "encrypted");
 	return tls == SQL_TLS_CHAIN || (tls == SQL_TLS_VERIFY && ep->ssl_server_name[0])
 		       ? check_certificate(m, ep, e)
 		       : 0;
@@ -260,14 +262,14 @@ int sql_connect_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 	    code == CR_SSL_CONNECTION_ERROR || code == 1251 || code == CR_SECURE_AUTH)
 		e->kind = ERR_ENV;
 	if (code == CR_PLUGIN_NOT_ALLOWED || code == CR_SECURE_AUTH)
-		snprintf(
-			e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
-			": that would show the password to whoever answers there; it is "
-			"taken over TLS with a verified certificate only (mysql+ssl://, ssl-ca=FILE), or give the account mysql_native_password or ed25519");
+		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
+			 ": that would reveal the password to whoever runs this server; use TLS "
+			 "with a verified certificate (mysql+ssl://, ssl-ca=FILE), or give the "
+			 "account mysql_native_password or ed25519");
 	else if (plain && (code == 1045 || code == 3159))
 		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
-			 " (the connection was plain; a server or an account that wants TLS: "
-			 "mysql+ssl:// or ssl-ca=FILE)");
+			 " (the connection was not encrypted; if the server or the account "
+			 "requires TLS, use mysql+ssl:// or ssl-ca=FILE)");
 	return -1;
 }
 
@@ -295,7 +297,7 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 	s->m = mysql_init(NULL);
 	sql_endpoint_text(ep, &who);
 	if (!s->m) {
-		err_set(e, ERR_ENV, 0, "the client library could not start");
+		err_set(e, ERR_ENV, 0, "cannot initialize the client library");
 		goto out;
 	}
 	if (!connect_s)
@@ -449,7 +451,9 @@ int64_t sql_load(struct sql *s, struct err *e, const char *statement, const char
 		return statement_failed(s, e, statement, strlen(statement));
 	info = mysql_info(s->m);
 	if (!info || sscanf(info, "Records: %lld", &records) != 1)
-		return err_set(e, ERR_SQL, 0, "%.*s: the server does not say how many rows it took",
+		return err_set(e, ERR_SQL, 0,
+			       "%.*s: the server does not report the number of "
+			       "rows",
 			       STATEMENT_SHOWN_MAX, statement);
 	return records;
 }
@@ -478,7 +482,7 @@ static int query_text(struct sql *s, struct sql_rows *r, struct err *e, const ch
 	if (!r->res) {
 		if (mysql_errno(s->m))
 			return statement_failed(s, e, text, n);
-		return err_set(e, ERR_SQL, 0, "statement gives no rows: %.100s", text);
+		return err_set(e, ERR_SQL, 0, "the statement returns no rows: %.100s", text);
 	}
 	r->conn = s;
 	r->n_columns = mysql_num_fields(r->res);
@@ -671,11 +675,12 @@ static int tls_param(struct sql_endpoint *ep, const struct uri_param *p, struct 
 		k = word_of(p->value, asks[i].words, n);
 		if (k < 0)
 			return err_set(
-				e, ERR_USAGE, 0, "server URI: %s=%.40s: want %s%s", p->name,
+				e, ERR_USAGE, 0, "server URI: %s=%.40s: expected %s%s", p->name,
 				p->value, wanted[i],
 				strcasecmp(p->value, "preferred")
 					? ""
-					: "; whether there is TLS is not left to whoever answers");
+					: "; drtest does not let the server decide whether to "
+					  "use TLS");
 		ep->tls = asks[i].means[k];
 		return 1;
 	}
@@ -715,20 +720,22 @@ static int take_params(struct sql_endpoint *ep, const struct uri *u, bool tls_sc
 		if (!taken && word_of(p->name, others, sizeof(others) / sizeof(others[0])) < 0)
 			return err_set(
 				e, ERR_USAGE, 0,
-				"server URI: parameter '%.60s' is not known%s; known are ssl-ca, ssl-cert, ssl-key, ssl-server-name, "
-				"ssl-mode, tls, ssl",
+				"server URI: unknown parameter '%.60s'%s; the parameters are "
+				"ssl-ca, ssl-cert, ssl-key, ssl-server-name, ssl-mode, tls, ssl",
 				p->name,
-				strstr(p->name, "socket") ? " (servers are reached by TCP alone)"
-							  : "");
+				strstr(p->name, "socket") ? " (drtest only uses TCP)" : "");
 	}
 	if (ep->ssl_key[0] && !ep->ssl_cert[0])
 		return err_set(e, ERR_USAGE, 0, "server URI: ssl-key without ssl-cert");
 	if (ep->tls == SQL_TLS_OFF &&
 	    (tls_scheme || ep->ssl_ca[0] || ep->ssl_cert[0] || ep->ssl_server_name[0]))
-		return err_set(e, ERR_USAGE, 0, "server URI: it asks for TLS, and for none");
+		return err_set(e, ERR_USAGE, 0,
+			       "server URI: parameters both enable and disable "
+			       "TLS");
 	if (ep->ssl_server_name[0] && (ep->tls == SQL_TLS_UNVERIFIED || ep->tls == SQL_TLS_CHAIN))
 		return err_set(e, ERR_USAGE, 0,
-			       "server URI: ssl-server-name, and a mode that checks no name");
+			       "server URI: ssl-server-name is set, but the mode does not verify "
+			       "names");
 	if (ep->tls == SQL_TLS_AS_GIVEN && tls_scheme)
 		ep->tls = SQL_TLS_VERIFY;
 	return 0;
@@ -756,7 +763,7 @@ int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *option, struct er
 	known = word_of(u.scheme, schemes, sizeof(schemes) / sizeof(schemes[0]));
 	if (known < 0) {
 		err_set(e, ERR_USAGE, 0,
-			"server URI: scheme '%s' is none of mysql, tidb, mysql+ssl, tidb+ssl",
+			"server URI: scheme '%s' is not one of mysql, tidb, mysql+ssl, tidb+ssl",
 			u.scheme);
 		goto out;
 	}
@@ -766,7 +773,8 @@ int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *option, struct er
 	}
 	if (strchr(u.path, '@')) { /* mysql://user:1234/rest@host: 1234 was taken for a port */
 		err_set(e, ERR_USAGE, 0,
-			"server URI: an '@' after the first '/': a '/' or '?' in a user or password is written %%2F or %%3F");
+			"server URI: an '@' after the first '/': write '/' or '?' in a user or "
+			"password as %%2F or %%3F");
 		goto out;
 	}
 	if (strcmp(u.path, "/") != 0 && *u.path) {

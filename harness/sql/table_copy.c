@@ -62,8 +62,9 @@ static int read_columns(struct sql *s, const struct table_copy *o, struct column
 			c->as[c->n++] = binary ? AS_HEX : bits ? AS_NUMBER : AS_TEXT;
 		}
 	if (got == 0 && !c->n)
-		got = err_set(e, ERR_NOT_FOUND, 0, "there is no table %s.%s%s%s", o->db, o->table,
-			      o->snapshot ? " at TSO " : "", o->snapshot ? o->snapshot : "");
+		got = err_set(e, ERR_NOT_FOUND, 0, "table %s.%s does not exist%s%s", o->db,
+			      o->table, o->snapshot ? " at TSO " : "",
+			      o->snapshot ? o->snapshot : "");
 	sql_rows_release(&r);
 	strbuf_release(&q);
 	return got < 0 ? -1 : 0;
@@ -93,7 +94,7 @@ static int make_table(struct sql *from, struct sql *to, const struct table_copy 
 	if (sql_query(from, &r, e, "SHOW CREATE TABLE %s", name.buf) < 0)
 		goto out;
 	if (sql_rows_next(&r, e) != 1 || r.n_columns < 2 || !(rest = skip_name(r.cell[1]))) {
-		err_set(e, ERR_BAD_DATA, 0, "%s.%s is no table", o->db, o->table);
+		err_set(e, ERR_BAD_DATA, 0, "%s.%s is not a table", o->db, o->table);
 		goto out;
 	}
 	strbuf_addstr(&q, "CREATE TABLE ");

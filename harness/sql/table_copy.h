@@ -1,5 +1,5 @@
 /* One table's rows from a server, as they are or as they were, into a new table of another (or the
- * same) server: what an operator puts aside before he mends a table from its past. */
+ * same) server: the copy that an operator makes before repairing a table. */
 #ifndef HARNESS_SQL_TABLE_COPY_H
 #define HARNESS_SQL_TABLE_COPY_H
 

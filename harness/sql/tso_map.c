@@ -223,12 +223,12 @@ int gtid_parse_seq(const char *gtid, uint64_t *seq, struct err *e)
 			p = c + 1;
 		} else if (*c < '0' || *c > '9') {
 			return err_set(e, ERR_BAD_DATA, 0,
-				       "GTID '%.60s': one domain is expected, as 0-1-42", gtid);
+				       "GTID '%.60s': expected one domain, such as 0-1-42", gtid);
 		}
 	}
 	if (dashes != 2 || !tso_parse(p, &v))
 		return err_set(e, ERR_BAD_DATA, 0,
-			       "GTID '%.60s': one domain is expected, as 0-1-42", gtid);
+			       "GTID '%.60s': expected one domain, such as 0-1-42", gtid);
 	*seq = v;
 	return 0;
 }

@@ -47,7 +47,7 @@ int clusters_draft_add(struct clusters_draft *d, const char *role, const char *s
 	if (d->n == TOPOLOGY_CLUSTERS_MAX)
 		return err_set(e, ERR_USAGE, 0, "more than %d clusters", TOPOLOGY_CLUSTERS_MAX);
 	if (role && role_taken(d, role))
-		return err_set(e, ERR_USAGE, 0, "two clusters are called %s", role);
+		return err_set(e, ERR_USAGE, 0, "two clusters are named %s", role);
 	for (size_t i = 0; i < d->n; i++)
 		if (d->c[i].t.sql_port == t->sql_port && !strcmp(d->c[i].t.sql_host, t->sql_host))
 			return err_set(e, ERR_USAGE, 0, "%s is %s:%u, as %s is", source,
@@ -164,9 +164,7 @@ static void add_sql(struct strbuf *out, const struct clusters_draft *d, size_t i
 		env[n++] = isalnum((unsigned char)*p) ? (char)toupper((unsigned char)*p) : '_';
 	env[n] = '\0';
 	if (t->n_sql > 1)
-		strbuf_addf(out,
-			    "    -- one of %u servers; a load balancer before them is better\n",
-			    t->n_sql);
+		strbuf_addf(out, "    -- one of %u servers; a load balancer is better\n", t->n_sql);
 	strbuf_addstr(out, "    sql = {\n      host = ");
 	add_quoted(out, t->sql_host);
 	strbuf_addf(out, ", port = %u, user = ", t->sql_port);
@@ -183,13 +181,13 @@ static void add_sql(struct strbuf *out, const struct clusters_draft *d, size_t i
 	} else if (t->sql_tls) {
 		strbuf_addf(
 			out,
-			"      tls = {}, -- fill in: ca = \"…\" and, where it wants them, cert and key, from the secret "
-			"%s-tidb-client-secret\n",
+			"      tls = {}, -- fill in: ca = \"…\" and, if required, cert and key, "
+			"from the secret %s-tidb-client-secret\n",
 			t->name);
 	} else if (t->tls) {
 		strbuf_addstr(
-			out,
-			"      tls = false, -- SQL in plain text; { ca = \"…\" } where the servers have ssl-cert\n");
+			out, "      tls = false, -- SQL without TLS; { ca = \"…\" } if the servers "
+			     "have ssl-cert\n");
 	}
 	strbuf_addstr(out, "    },\n");
 }
@@ -200,11 +198,12 @@ static void add_tls(struct strbuf *out, const struct topology *t)
 		return;
 	strbuf_addstr(out, "    ");
 	add_files(out, t->ca, t->cert, t->key, "");
-	strbuf_addstr(out, ", -- of pd, ticdc and status");
+	strbuf_addstr(out, ", -- for pd, ticdc and status");
 	if (!t->cert[0])
 		strbuf_addstr(
 			out,
-			"; fill in: ca, cert and key, the files of a client's certificate as seen from this machine");
+			"; fill in: ca, cert and key, the files of a client certificate on this "
+			"machine");
 	strbuf_addch(out, '\n');
 }
 
@@ -213,17 +212,20 @@ static void add_allow(struct strbuf *out, const char *role, bool mysql)
 	if (!strcmp(role, "primary"))
 		strbuf_addstr(
 			out,
-			"    -- allow = { \"backup\", \"gc\" }, -- a rehearsal reads and backs up, and holds garbage collection meanwhile\n");
+			"    -- allow = { \"backup\", \"gc\" }, -- a rehearsal reads and backs "
+			"up, and holds garbage collection during that time\n");
 	else if (!strcmp(role, "secondary"))
 		strbuf_addstr(
 			out,
-			"    -- allow = { \"write\" }, -- only for a drill that replays here; a rehearsal needs nothing\n");
+			"    -- allow = { \"write\" }, -- only for a drill that replays here; a "
+			"rehearsal does not need it\n");
 	else
-		strbuf_addf(
-			out,
-			"    -- expendable = true, -- a cluster for drills alone: it may be killed and overwritten%s\n"
-			"    -- commands = { start = { \"…\" }, kill = { \"…\" }, destroy = { \"…\" } },\n",
-			mysql ? "" : "; keep cluster_id");
+		strbuf_addf(out,
+			    "    -- expendable = true, -- a cluster only for drills: it may be "
+			    "killed and overwritten%s\n"
+			    "    -- commands = { start = { \"…\" }, kill = { \"…\" }, destroy = { "
+			    "\"…\" } },\n",
+			    mysql ? "" : "; keep cluster_id");
 }
 
 static void add_cluster(struct strbuf *out, const struct clusters_draft *d, size_t i)
@@ -250,22 +252,22 @@ static void add_cluster(struct strbuf *out, const struct clusters_draft *d, size
 	if (t->ticdc[0])
 		add_of_several(out, t->n_ticdc, "TiCDCs");
 	else if (!t->mysql)
-		strbuf_addstr(
-			out,
-			"    -- ticdc = \"http://…:8300\", -- none was found; wanted where a changefeed begins here\n");
+		strbuf_addstr(out,
+			      "    -- ticdc = \"http://…:8300\", -- none was found; required if a "
+			      "changefeed starts here\n");
 	add_field(out, "status", t->status);
 	if (t->status[0])
 		strbuf_addch(out, '\n');
 	add_tls(out, t);
 	if (t->cluster_id)
 		strbuf_addf(out,
-			    "    cluster_id = \"%" PRIu64
-			    "\", -- no other cluster is taken for this one\n",
+			    "    cluster_id = \"%" PRIu64 "\", -- drtest refuses any other cluster "
+			    "at this address\n",
 			    t->cluster_id);
 	else if (t->pd[0])
-		strbuf_addstr(
-			out,
-			"    -- cluster_id = \"…\", -- `drtest doctor --clusters` prints it: no other cluster is taken for this one then\n");
+		strbuf_addstr(out,
+			      "    -- cluster_id = \"…\", -- `drtest doctor --clusters` prints it; "
+			      "drtest then refuses any other cluster at this address\n");
 	add_allow(out, role, t->mysql);
 	strbuf_addstr(out, "  },\n");
 }
@@ -279,21 +281,28 @@ void clusters_draft_text(const struct clusters_draft *d, const char *path, struc
 			zone = d->c[i].t.time_zone;
 	strbuf_addstr(
 		out,
-		"-- By `drtest init`; docs/CLUSTERS.md has every field. It is Lua: what stands behind two dashes is yours to fill in.\n--\n");
+		"-- Written by `drtest init`; docs/CLUSTERS.md lists every field. This is Lua: "
+		"fill in what is after two dashes.\n"
+		"--\n");
 	strbuf_addstr(out, "--   drtest doctor --clusters ");
 	add_plain(out, path);
 	strbuf_addstr(
 		out,
-		"     what a run would need of these clusters, and the way out of what is in the way\n--\n"
-		"-- drtest only reads them until `allow` or `expendable` says more. env \"NAME\" takes a secret from the environment.\n"
+		"     checks what a run would need from these clusters, with a fix for each "
+		"problem\n"
+		"--\n"
+		"-- drtest only reads them until `allow` or `expendable` says more. env \"NAME\" "
+		"takes a secret from the environment.\n"
 		"return {\n"
-		"  -- where a run may put its own things, reached by TiKV, TiCDC and this machine alike; "
-		"keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\n"
+		"  -- where a run may store its own data, reachable from TiKV, TiCDC and this "
+		"machine; keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\n"
 		"  -- store = \"s3://BUCKET/PREFIX?endpoint=http://HOST:9000\",\n");
 	if (d->redo[0]) {
 		strbuf_addstr(
 			out,
-			"  -- what TiCDC tells of its redo log; add its ?endpoint=… where it is not AWS. It is only ever read\n  -- redo = ");
+			"  -- the redo log that TiCDC reports; add its ?endpoint=… if it is not "
+			"AWS. drtest only reads it\n"
+			"  -- redo = ");
 		add_quoted(out, d->redo);
 		strbuf_addstr(out, ",\n  changefeed = ");
 		add_quoted(out, d->changefeed);
@@ -301,13 +310,14 @@ void clusters_draft_text(const struct clusters_draft *d, const char *path, struc
 	} else {
 		strbuf_addstr(
 			out,
-			"  -- the redo log of the changefeed that is there, its consistent.storage; it is only ever read\n"
+			"  -- the redo log of the existing changefeed, its consistent.storage; "
+			"drtest only reads it\n"
 			"  -- redo = \"s3://BUCKET/PREFIX?endpoint=http://HOST:9000\",\n"
 			"  -- changefeed = \"ID\",\n");
 	}
-	strbuf_addstr(
-		out,
-		"  -- in which TiCDC runs (its --tz, or its machine's zone): its log has TIMESTAMPs as text and does not say\n");
+	strbuf_addstr(out,
+		      "  -- the time zone of TiCDC (its --tz, or that of its machine): its log has "
+		      "TIMESTAMPs as text without a time zone\n");
 	if (*zone) {
 		strbuf_addstr(out, "  redo_time_zone = ");
 		add_quoted(out, zone);

@@ -22,16 +22,17 @@ static const char *way_out(const char *m)
 		const char *says, *way_out;
 	} known[] = {
 		{ "it has gap between full backup",
-		  "the full backup is older than the log backup: one that was made after `br log start`" },
+		  "the full backup is older than the log backup: use one that was made after `br "
+		  "log start`" },
 		{ "but the current existed log",
-		  "the log backup's checkpoint has not reached the full backup, or that point (br log status tells): wait, or another point" },
+		  "the log backup's checkpoint has not reached the full backup, or that point "
+		  "(see br log status): wait, or choose another point" },
 		{ "ErrStreamLogTaskExist",
-		  "one task a cluster: `br log stop` ends the other, `br log status` names it" },
-		{ "ErrTaskNotFound",
-		  "no log backup runs there: `br log start` before it is needed" },
-		{ "backupmeta", "no full backup, or no log backup, is under this prefix" },
-		{ "ErrRestoreNotFreshCluster",
-		  "the target has data: a cluster that has just been made" },
+		  "a cluster can have one task: stop the other with `br log stop`; `br log "
+		  "status` shows its name" },
+		{ "ErrTaskNotFound", "no log backup is running: run `br log start` beforehand" },
+		{ "backupmeta", "this prefix has no full backup or no log backup" },
+		{ "ErrRestoreNotFreshCluster", "the target has data: use a new cluster" },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -56,7 +57,7 @@ static int refused(const char *what, const struct err *why, struct err *e)
 		strstr(why->text, "ErrTaskNotFound") ? ERR_NOT_FOUND
 		: why->kind == ERR_IO                ? ERR_ENV
 						     : why->kind,
-		why->code, "%s: %.600s%s%s%s", what, clean.buf, help ? " (way out: " : "",
+		why->code, "%s: %.600s%s%s%s", what, clean.buf, help ? " (fix: " : "",
 		help ? help : "", help ? ")" : "");
 	strbuf_release(&clean);
 	return -1;
@@ -109,7 +110,7 @@ int log_backup_status_parse(struct log_backup_status *st, const char *text, cons
 	}
 	if (!json_is_array(all)) {
 		json_decref(all);
-		return err_set(e, ERR_BAD_DATA, 0, "br log status printed no list of tasks");
+		return err_set(e, ERR_BAD_DATA, 0, "br log status did not print a list of tasks");
 	}
 	json_array_foreach(all, i, v)
 	{
@@ -122,13 +123,15 @@ int log_backup_status_parse(struct log_backup_status *st, const char *text, cons
 		json_decref(all);
 		return err_set(
 			e, ERR_NOT_FOUND, 0,
-			"no log backup of the name %s runs: `br log start` before it is needed",
+			"no log backup with the name %s is running: run `br log start` beforehand",
 			task);
 	}
 	if (!foreign_json_u64(json_object_get(one, "start_ts"), &st->start_ts) ||
 	    !foreign_json_u64(json_object_get(one, "checkpoint"), &st->checkpoint_ts)) {
 		json_decref(all);
-		return err_set(e, ERR_BAD_DATA, 0, "br log status tells no start_ts or checkpoint");
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "br log status does not print start_ts or "
+			       "checkpoint");
 	}
 	v = json_object_get(one, "status");
 	snprintf(st->state, sizeof(st->state), "%.23s",
@@ -182,7 +185,7 @@ int log_backup_restore(const struct log_backup *l, const char *full_uri, tso_t u
 	if (rc == 0 &&
 	    stock_number_after(out.buf,
 			       until ? "[target-end-point=" : "[source-end-point=", point) < 0)
-		rc = err_set(e, ERR_BAD_DATA, 0, "br restore point does not tell where it ended");
+		rc = err_set(e, ERR_BAD_DATA, 0, "br restore point does not print where it ended");
 	if (rc == 0 && until)
 		*point = until;
 	strbuf_release(&out);

@@ -54,9 +54,9 @@ int pd_members_parse(struct pd_members *m, const char *json, size_t n, struct er
 
 	*m = (struct pd_members){ 0 };
 	if (!foreign_json_u64(id, &cluster_id) || !json_is_array(members)) {
-		err_set(e, ERR_BAD_DATA, 0, "PD's members are told in no form that is known here");
+		err_set(e, ERR_BAD_DATA, 0, "PD's list of members has an unknown format");
 	} else if (!cluster_id) {
-		err_set(e, ERR_ENV, 0, "PD has no cluster id yet");
+		err_set(e, ERR_ENV, 0, "PD has no cluster ID yet");
 	} else {
 		m->cluster_id = cluster_id;
 		m->n = (unsigned)json_array_size(members);
@@ -77,8 +77,7 @@ int pd_health_parse(const char *json, size_t n, struct err *e)
 	int rc = 0;
 
 	if (!json_is_array(j) || !json_array_size(j))
-		rc = err_set(e, ERR_BAD_DATA, 0,
-			     "PD's health is told in no form that is known here");
+		rc = err_set(e, ERR_BAD_DATA, 0, "PD's health has an unknown format");
 	else
 		json_array_foreach(j, i, one) if (rc == 0 &&
 						  !json_is_true(json_object_get(one, "health")))
@@ -100,8 +99,7 @@ int pd_stores_parse(struct pd_stores *s, const char *json, size_t n, struct err 
 	memset(s, 0, sizeof(*s));
 	if (!json_is_array(stores) && !json_is_null(stores)) {
 		json_decref(j);
-		return err_set(e, ERR_BAD_DATA, 0,
-			       "PD's stores are told in no form that is known here");
+		return err_set(e, ERR_BAD_DATA, 0, "PD's list of stores has an unknown format");
 	}
 	json_array_foreach(stores, i, one)
 	{
@@ -183,7 +181,7 @@ int pd_safe_points_parse(const char *json, size_t n, int64_t now_s,
 	if (!json_is_array(all) && !json_is_null(all)) {
 		json_decref(j);
 		return err_set(e, ERR_BAD_DATA, 0,
-			       "PD's service safe points are told in no form that is known here");
+			       "PD's list of service safe points has an unknown format");
 	}
 	json_array_foreach(all, i, one)
 	{

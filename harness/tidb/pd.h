@@ -1,4 +1,4 @@
-/* PD's HTTP API, as far as a drill asks it. */
+/* The part of PD's HTTP API that drills use. */
 #ifndef HARNESS_TIDB_PD_H
 #define HARNESS_TIDB_PD_H
 

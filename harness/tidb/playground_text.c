@@ -103,7 +103,7 @@ static void take_quit(struct playground_text *t, const char *line)
 	    (line[n + 5] && line[n + 5] != ':') || t->stopping || t->quit[0])
 		return;
 	snprintf(t->quit, sizeof(t->quit), "%.*s%.200s", (int)n, line,
-		 line[n + 5] ? line + n + 5 : ": no status told");
+		 line[n + 5] ? line + n + 5 : ": no status");
 }
 
 static bool begins_with(const char *line, const char *with)

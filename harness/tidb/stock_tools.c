@@ -38,9 +38,7 @@ int stock_find(struct stock_tool *t, const char *name, const char *version, stru
 		t->word[t->n++] =
 			version ? xstrfmt("%s:%s", component, version) : xstrdup(component);
 	}
-	return t->n ? 0
-		    : err_set(e, ERR_ENV, 0, "%s is not on PATH, and neither is tiup to get it",
-			      name);
+	return t->n ? 0 : err_set(e, ERR_ENV, 0, "neither %s nor tiup is on PATH", name);
 }
 
 void stock_at(struct stock_tool *t, const char *path)
@@ -188,13 +186,13 @@ int stock_can_tls(const char *tool, const struct sql_endpoint *ep, struct err *e
 		ep->tls > SQL_TLS_OFF || ep->ssl_ca[0] || ep->ssl_cert[0] || ep->ssl_server_name[0];
 	const char *why = !tls                        ? NULL
 			  : !strcmp(tool, "sysbench") ? "has no verified TLS"
-			  : ep->ssl_server_name[0]    ? "takes no server name"
-			  : !ep->ssl_ca[0] ? "takes no CAs but those of a file: tls = { ca = … }"
+			  : ep->ssl_server_name[0]    ? "does not support a server name"
+			  : !ep->ssl_ca[0] ? "only supports CAs from a file: tls = { ca = … }"
 			  : ep->tls == SQL_TLS_UNVERIFIED || ep->tls == SQL_TLS_CHAIN
-				  ? "verifies the server's name too"
+				  ? "also verifies the server's name"
 				  : NULL;
 
-	return why ? err_set(e, ERR_USAGE, 0, "%s %s, and TLS is asked for", tool, why) : 0;
+	return why ? err_set(e, ERR_USAGE, 0, "%s %s, but TLS is required", tool, why) : 0;
 }
 
 int stock_number_after(const char *text, const char *what, tso_t *out)
@@ -288,7 +286,8 @@ int stock_redo_apply(const struct stock_tool *plain, const char *uri,
 						 : "");
 	if (tz[3] == '+' || tz[3] == '-') {
 		err_set(e, ERR_USAGE, 0,
-			"cdc redo apply knows time zones by their names, as Asia/Shanghai: %s is none",
+			"cdc redo apply needs the name of a time zone, such as Asia/Shanghai, "
+			"not %s",
 			zone);
 		goto out;
 	}
@@ -322,8 +321,7 @@ int stock_redo_apply(const struct stock_tool *plain, const char *uri,
 		goto out;
 	}
 	if (!strstr(out.buf, "Apply redo log successfully")) {
-		err_set(e, ERR_BAD_DATA, 0,
-			"cdc redo apply ended without saying that it succeeded");
+		err_set(e, ERR_BAD_DATA, 0, "cdc redo apply ended without reporting success");
 		goto out;
 	}
 	if (stock_number_after(out.buf, "[appliedLogCount=", &st->rows) < 0)
@@ -392,7 +390,7 @@ int stock_br(const struct stock_tool *br, bool restore, const char *pd, const st
 
 	if (!strncmp(pd, "https://", 8) && !(tls->ca && *tls->ca)) {
 		rc = err_set(e, ERR_USAGE, 0,
-			     "br takes no CAs of PD but those of a file: tls = { ca = … }");
+			     "br only supports PD's CAs from a file: tls = { ca = … }");
 		goto out;
 	}
 	if (rate_mb) {
@@ -411,7 +409,7 @@ int stock_br(const struct stock_tool *br, bool restore, const char *pd, const st
 
 		err_set(e, why.kind == ERR_IO ? ERR_ENV : why.kind, why.code,
 			"br %s full: %.600s%s%s%s", args[0], p ? p + 7 : why.text,
-			help ? " (way out: " : "", help ? help : "", help ? ")" : "");
+			help ? " (fix: " : "", help ? help : "", help ? ")" : "");
 	} else {
 		rc = stock_br_parse(out.buf, backup_ts, e);
 	}
@@ -494,7 +492,9 @@ int stock_sync_diff_parse(struct sync_diff_result *r, const char *text, struct e
 			 (int)(strcspn(p, "\n") < 380 ? strcspn(p, "\n") : 380), p);
 		return 0;
 	}
-	return err_set(e, ERR_BAD_DATA, 0, "sync_diff_inspector tells neither equal nor different");
+	return err_set(e, ERR_BAD_DATA, 0,
+		       "sync_diff_inspector reports neither equal nor "
+		       "different");
 }
 
 int stock_sync_diff(const struct stock_tool *tool, const struct sync_diff *o,
@@ -534,7 +534,9 @@ int stock_sync_diff(const struct stock_tool *tool, const struct sync_diff *o,
 		goto out;
 	rc = stock_sync_diff_parse(r, text.buf, e);
 	if (rc == 0 && r->equal != (proc_exit_status(p) == 0))
-		rc = err_set(e, ERR_BAD_DATA, 0, "sync_diff_inspector says '%s' and ends with %s",
+		rc = err_set(e, ERR_BAD_DATA, 0,
+			     "sync_diff_inspector prints '%s' and ends with "
+			     "%s",
 			     r->evidence, proc_how(p));
 	if (rc < 0) {
 		struct strbuf tail = STRBUF_INIT;

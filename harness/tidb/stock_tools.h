@@ -1,4 +1,4 @@
-/* The guide's own tools in the place of ours: `cdc redo`, `br`, sync_diff_inspector. A store's keys
+/* The guide's own tools instead of drtest's: `cdc redo`, `br`, sync_diff_inspector. A store's keys
  * go by the environment, passwords by a file where a tool takes one; `cdc redo` takes the
  * secondary's in its command line alone, which is said in the run's notes. */
 #ifndef HARNESS_TIDB_STOCK_TOOLS_H

@@ -125,7 +125,9 @@ int ticdc_feed_parse(struct ticdc_feed *f, const char *json, size_t n, struct er
 		one = json_array_get(j, 0);
 	if (!json_is_object(one)) {
 		json_decref(j);
-		return err_set(e, ERR_BAD_DATA, 0, "TiCDC's changefeed is no JSON object: %s",
+		return err_set(e, ERR_BAD_DATA, 0,
+			       "TiCDC's response about a changefeed is not a "
+			       "JSON object: %s",
 			       why.text[0] ? why.text : "an empty list");
 	}
 	take(f, one);
@@ -135,7 +137,8 @@ int ticdc_feed_parse(struct ticdc_feed *f, const char *json, size_t n, struct er
 	json_decref(j);
 	if (!f->state[0] && !f->checkpoint_ts)
 		return err_set(e, ERR_BAD_DATA, 0,
-			       "TiCDC's changefeed tells neither state nor checkpoint");
+			       "TiCDC's response about a changefeed has neither state nor "
+			       "checkpoint");
 	return 0;
 }
 
@@ -178,53 +181,63 @@ static const char *way_out(const char *text)
 		const char *says, *way_out;
 	} known[] = {
 		{ "timezone of the TiCDC server",
-		  "the sink's time zone has to be TiCDC's own: no time-zone in the sink URI, or `cdc server` with --tz" },
+		  "the sink's time zone must be TiCDC's own: remove time-zone from the sink URI, "
+		  "or start `cdc server` with --tz" },
 		{ "ErrLoadTimezone",
-		  "TiCDC knows zones by their names alone, as UTC or Asia/Shanghai" },
+		  "TiCDC only accepts the names of time zones, such as UTC or Asia/Shanghai" },
 		{ "Unknown or incorrect time zone",
-		  "the sink has no tables of time zones: mysql_tzinfo_to_sql /usr/share/zoneinfo, into its mysql database" },
+		  "the sink has no time zone tables: load the output of mysql_tzinfo_to_sql "
+		  "/usr/share/zoneinfo into its mysql database" },
 		{ "Error 1045",
-		  "the sink refuses TiCDC's user: its name, its password, and the host that TiCDC comes from" },
+		  "the sink refuses TiCDC's user: check the name, the password, and the host "
+		  "that TiCDC connects from" },
 		{ "ErrMySQLConnectionError",
-		  "TiCDC can't reach the sink: address, user and password as TiCDC's host sees them" },
+		  "TiCDC cannot reach the sink: check address, user and password from TiCDC's "
+		  "host" },
 		{ "status code: 403",
-		  "the store refuses TiCDC's keys: access-key and secret-access-key, as TiCDC's host uses them" },
-		{ "status code: 404", "the bucket is not there: make it first" },
-		{ "NoSuchBucket", "the bucket is not there: make it first" },
+		  "the store refuses TiCDC's keys: check access-key and secret-access-key on "
+		  "TiCDC's host" },
+		{ "status code: 404", "the bucket does not exist: create it first" },
+		{ "NoSuchBucket", "the bucket does not exist: create it first" },
 		{ "context deadline exceeded",
-		  "TiCDC can't reach the store: its endpoint, as TiCDC's host sees it" },
+		  "TiCDC cannot reach the store: check its endpoint from TiCDC's host" },
 		{ "tikv:9006",
-		  "garbage collection has passed start-ts: keep it off from before the backup until the changefeed is created" },
+		  "garbage collection has passed start-ts: disable it from before the backup "
+		  "until the changefeed is created" },
 		{ "ErrStartTsBeforeGC",
-		  "garbage collection has passed start-ts: keep it off from before the backup until the changefeed is created" },
+		  "garbage collection has passed start-ts: disable it from before the backup "
+		  "until the changefeed is created" },
 		{ "ErrChangeFeedAlreadyExist",
-		  "take another id, or remove the old one (that deletes its redo log)" },
+		  "use another ID, or remove the old changefeed (that deletes its redo log)" },
 		{ "ErrConsistentStorage",
-		  "s3://bucket/prefix?…, reachable from TiCDC's host; the bucket has to be there" },
+		  "use s3://bucket/prefix?…, reachable from TiCDC's host; the bucket must exist" },
 		{ "ErrFailToCreateExternalStorage",
-		  "s3://bucket/prefix?…, reachable from TiCDC's host; the bucket has to be there" },
+		  "use s3://bucket/prefix?…, reachable from TiCDC's host; the bucket must exist" },
 		{ "ErrStorageInitialize",
-		  "s3://bucket/prefix?…, reachable from TiCDC's host; the bucket has to be there" },
+		  "use s3://bucket/prefix?…, reachable from TiCDC's host; the bucket must exist" },
 		{ "ErrSameUpstreamDownstream", "the sink is the source itself" },
 		{ "ErrTableIneligible", "each table needs a primary or unique key" },
 		{ "ErrServerIsNotReady", "TiCDC is still starting: try again" },
 		{ "ErrClusterIsUnhealthy",
 		  "TiCDC is still starting, or has lost its PD: try again" },
-		{ "ErrPDEtcdAPIError", "TiCDC can't reach its PD: is it up?" },
+		{ "ErrPDEtcdAPIError", "TiCDC cannot reach its PD: check whether it is running" },
 		{ "ErrOwnerNotFound",
-		  "TiCDC has no owner: its PD does not answer, or its captures are just starting" },
+		  "TiCDC has no owner: its PD does not respond, or its captures are still "
+		  "starting" },
 		{ "ErrUpstreamHasRunningImport", "wait until the import on the primary has ended" },
 		{ "unknown configuration options",
 		  "this version of TiCDC does not know a key of [consistent]" },
-		{ "ErrVersionIncompatible", "cdc and the cluster have to be of one version" },
+		{ "ErrVersionIncompatible", "cdc and the cluster must have the same version" },
 		{ "ErrRedoMetaFileNotFound",
-		  "no redo log is there: the changefeed ran without [consistent], or another prefix is meant" },
+		  "no redo log there: the changefeed ran without [consistent], or the prefix is "
+		  "wrong" },
 		{ "ErrRedoMetaInitialize",
-		  "the redo log's .meta object is damaged: an older copy of it, if the store keeps versions" },
-		{ "http pprof",
-		  "another program has the port of its profiler (6060): --enable-profiling=false, or free that port" },
+		  "the redo log's .meta object is damaged: restore an older version of it, if "
+		  "the store keeps versions" },
+		{ "http pprof", "another program uses the port of its profiler (6060): use "
+				"--enable-profiling=false, or free that port" },
 		{ "ErrSinkURIInvalid",
-		  "mysql://user:password@host:port/, special characters percent-encoded" },
+		  "use mysql://user:password@host:port/, with special characters percent-encoded" },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -241,7 +254,7 @@ static int explain_refusal(const char *what, const char *said, int code, struct 
 	keep_words(said, text, sizeof(text));
 	return err_set(e, strstr(said, "ErrChangeFeedNotExists") ? ERR_NOT_FOUND : ERR_ENV, code,
 		       "%s: TiCDC says: %s%s%s%s", what, *text ? text : "nothing",
-		       help ? " (way out: " : "", help ? help : "", help ? ")" : "");
+		       help ? " (fix: " : "", help ? help : "", help ? ")" : "");
 }
 
 int ticdc_refused(const struct http_answer *a, const char *what, struct err *e)

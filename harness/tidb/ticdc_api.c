@@ -69,7 +69,7 @@ int ticdc_owner(const struct ticdc *c, struct deadline d, char address[300], str
 	size_t i;
 
 	if (rc == 0)
-		rc = err_set(e, ERR_NOT_FOUND, 0, "TiCDC names no owner");
+		rc = err_set(e, ERR_NOT_FOUND, 0, "TiCDC reports no owner");
 	json_array_foreach(json_object_get(j, "items"), i,
 			   one) if (json_is_true(json_object_get(one, "is_owner")) &&
 				    json_string_value(json_object_get(one, "address")))

@@ -55,7 +55,7 @@ int tidb_brie_parse(struct tidb_brie *b, bool restore, const char *const *names,
 	    (cluster && !tso_parse(cluster, &b->cluster_ts)))
 		return err_set(
 			e, ERR_BAD_DATA, 0,
-			"%s's row holds no numbers where they belong: Size '%.24s', BackupTS '%.24s'",
+			"%s's row has no numbers in these columns: Size '%.24s', BackupTS '%.24s'",
 			what, size, ts);
 	if (restore && !cluster)
 		b->cluster_ts = told;
@@ -75,21 +75,23 @@ const char *tidb_brie_way_out(const char *m)
 		const char *says, *way_out;
 	} known[] = {
 		{ "backup meta file exists",
-		  "this prefix was used before: one fresh prefix for each backup" },
-		{ "backup lock file", "an interrupted backup lies there: take a fresh prefix" },
+		  "this prefix was used before: use a new prefix for each backup" },
+		{ "backup lock file", "it contains an interrupted backup: use a new prefix" },
 		{ "NoSuchKey",
-		  "no backup is under this prefix: another prefix, or the backup never ended" },
+		  "this prefix has no backup: the prefix is wrong, or the backup did not finish" },
 		{ "status code: 403",
-		  "the store refuses the keys: access-key and secret-access-key" },
-		{ "status code: 404", "the bucket is not there: make it first" },
-		{ "NoSuchBucket", "the bucket is not there: make it first" },
+		  "the store refuses the keys: check access-key and secret-access-key" },
+		{ "status code: 404", "the bucket does not exist: create it first" },
+		{ "NoSuchBucket", "the bucket does not exist: create it first" },
 		{ "RequestTimeTooSkewed",
 		  "the clocks of this host and of the store differ by more than 15 minutes" },
 		{ "Region is unavailable",
-		  "a TiKV is down, or the snapshot lies in the future: PD's /pd/api/v1/stores tells which store is not Up" },
-		{ "failed to get cluster id", "PD does not answer: is it up?" },
+		  "a TiKV is down, or the snapshot is in the future: PD's /pd/api/v1/stores "
+		  "shows which store is not Up" },
+		{ "failed to get cluster id", "PD does not respond: check whether it is running" },
 		{ "GC safepoint exceeded",
-		  "garbage collection has passed the snapshot: switch it off before the backup (set_gc(false))" },
+		  "garbage collection has passed the snapshot: disable it before the backup "
+		  "(set_gc(false))" },
 		{ "not fresh", "the target has data: restore into a new cluster" },
 		{ "already exist", "the target has these tables: restore into a new cluster" },
 		{ "new_collations_enabled_on_first_bootstrap",
@@ -97,7 +99,7 @@ const char *tidb_brie_way_out(const char *m)
 		{ "requires tikv store", "this TiDB runs without TiKV" },
 		{ "CDC changefeed", "remove the target's changefeeds before the restore" },
 		{ "PermissionDenied",
-		  "TiKV's user can't write there, or the directory is not shared by all TiKV" },
+		  "TiKV's user cannot write there, or the directory is not shared by all TiKVs" },
 		{ "Access denied", "the user needs BACKUP_ADMIN and RESTORE_ADMIN" },
 		{ "BACKUP_ADMIN", "the user needs BACKUP_ADMIN" },
 		{ "RESTORE_ADMIN", "the user needs RESTORE_ADMIN" },
@@ -121,8 +123,8 @@ static int explain_refusal(struct sql *s, const char *what, struct err *e)
 		if (*p == '\n' || *p == '\r' || *p == '\t')
 			*p = ' ';
 	if (e && way_out)
-		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
-			 " (way out: %s)", way_out);
+		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), " (fix: %s)",
+			 way_out);
 	if (e && e->kind == ERR_SQL)
 		e->kind = ERR_ENV;
 	return -1;
@@ -183,7 +185,8 @@ static int brie_wait(const struct sql_endpoint *ep, struct brie *b, const char *
 		usleep(20000);
 	}
 	pthread_join(thread, NULL);
-	return killed ? err_set(e, ERR_CANCELLED, 0, "interrupted: %s was ended by KILL", what) : 0;
+	return killed ? err_set(e, ERR_CANCELLED, 0, "interrupted: %s was ended with KILL", what)
+		      : 0;
 }
 
 static int run_brie(const struct sql_endpoint *ep, bool restore, const struct strbuf *statement,
@@ -203,12 +206,12 @@ static int run_brie(const struct sql_endpoint *ep, bool restore, const struct st
 		if (mysql_errno(sql_handle(job.s)))
 			explain_refusal(job.s, what, e);
 		else
-			err_set(e, ERR_BAD_DATA, 0, "%s gave no row", what);
+			err_set(e, ERR_BAD_DATA, 0, "%s returned no row", what);
 		goto out;
 	}
 	row = mysql_fetch_row(job.res);
 	if (!row || mysql_num_fields(job.res) > 16) {
-		err_set(e, ERR_BAD_DATA, 0, "%s gave no row", what);
+		err_set(e, ERR_BAD_DATA, 0, "%s returned no row", what);
 		goto out;
 	}
 	for (unsigned i = 0; i < mysql_num_fields(job.res); i++) {
@@ -435,14 +438,16 @@ static const char *flashback_way_out(const struct err *e)
 		const char *says, *way_out;
 	} known[] = {
 		{ TIDB_OLD_SNAPSHOT, NULL,
-		  "garbage collection has passed that point: a later one; for the next time garbage collection off, or tidb_gc_life_time longer" },
+		  "garbage collection has passed that point: choose a later one; next time "
+		  "disable garbage collection or increase tidb_gc_life_time" },
 		{ 0, "Detected another DDL job",
-		  "a DDL ran at that very instant: a point some seconds before or behind it" },
+		  "a DDL ran at that moment: choose a point some seconds earlier or later" },
 		{ 0, "Detected unsupported DDL",
-		  "FLASHBACK CLUSTER can't go back behind that DDL: a later point, or a restore" },
+		  "FLASHBACK CLUSTER cannot go back to before that DDL: choose a later point, or "
+		  "restore a backup" },
 		{ TIDB_PRIVILEGE, NULL, "the user needs SUPER" },
 		{ TIDB_SYNTAX, NULL,
-		  "TiDB knows FLASHBACK CLUSTER TO TSO from v6.5.6 and v7.1.3 on" },
+		  "TiDB supports FLASHBACK CLUSTER TO TSO since v6.5.6 and v7.1.3" },
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -463,8 +468,8 @@ int tidb_flashback(const struct sql_endpoint *ep, tso_t ts, struct deadline d, s
 	if (s && tidb_now(ep, &current, e) == 0 && ts > current) {
 		sql_close(s);
 		return err_set(e, ERR_ENV, 0,
-			       "FLASHBACK CLUSTER TO TSO %" PRIu64
-			       ": that point is still to come (now it is %" PRIu64 ")",
+			       "FLASHBACK CLUSTER TO TSO %" PRIu64 ": that point is in the future "
+			       "(the current TSO is %" PRIu64 ")",
 			       ts, current);
 	}
 	if (!s || !current ||
@@ -478,7 +483,7 @@ int tidb_flashback(const struct sql_endpoint *ep, tso_t ts, struct deadline d, s
 		sql_close(s);
 		return err_set(e, why.kind == ERR_SQL ? ERR_ENV : why.kind, why.code,
 			       "FLASHBACK CLUSTER TO TSO %" PRIu64 ": %.600s%s%s%s", ts, why.text,
-			       help ? " (way out: " : "", help ? help : "", help ? ")" : "");
+			       help ? " (fix: " : "", help ? help : "", help ? ")" : "");
 	}
 	/* the switches are set back a second behind its end */
 	while (!before &&
@@ -503,7 +508,7 @@ int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e)
 	if (!s)
 		return -1;
 	if (sql_value(s, &v, &why, "SELECT tidb_version()") != 0) {
-		err_set(e, ERR_UNSUPPORTED, why.code, "what listens on %s:%u is no TiDB but %.60s",
+		err_set(e, ERR_UNSUPPORTED, why.code, "the server at %s:%u is not TiDB but %.60s",
 			ep->host, ep->port, sql_server_version(s));
 		if (why.kind == ERR_GONE && e)
 			*e = why;

@@ -87,7 +87,8 @@ int topology_of_tiup(const char *text, size_t n, struct topology *t, struct err 
 	*t = (struct topology){ 0 };
 	if (!json_is_object(meta) || !json_is_array(instances)) {
 		err_set(e, ERR_BAD_DATA, 0,
-			"what it prints has no cluster_meta and instances: `tiup cluster display NAME --format json` of tiup 1.9 or later does");
+			"its output has no cluster_meta and instances: use `tiup cluster display "
+			"NAME --format json` of tiup 1.9 or later");
 		goto out;
 	}
 	snprintf(t->name, sizeof(t->name), "%s", text_of(meta, "cluster_name"));
@@ -99,8 +100,8 @@ int topology_of_tiup(const char *text, size_t n, struct topology *t, struct err 
 	for (unsigned up = 2; up-- > 0;)
 		json_array_foreach(instances, i, one) take_instance(t, one, up);
 	if (!t->n_sql)
-		err_set(e, ERR_BAD_DATA, 0, "%s has no tidb among its %zu instances", t->name,
-			json_array_size(instances));
+		err_set(e, ERR_BAD_DATA, 0, "%s has no tidb instance (%zu instances in total)",
+			t->name, json_array_size(instances));
 	else
 		rc = 0;
 out:
@@ -242,7 +243,7 @@ int topology_of_kubernetes(const char *text, size_t n, const char *services, siz
 	if (!json_is_array(items) ||
 	    (services && !json_is_array(json_object_get(known, "items")))) {
 		err_set(e, ERR_BAD_DATA, 0,
-			"what it prints is no List in JSON: kubectl get … -o json");
+			"its output is not a JSON List: use kubectl get … -o json");
 		goto out;
 	}
 	json_array_foreach(items, i, one)
@@ -258,7 +259,7 @@ int topology_of_kubernetes(const char *text, size_t n, const char *services, siz
 		take_cluster(&t[*found], one, known);
 		if (!t[*found].n_sql) {
 			err_set(e, ERR_BAD_DATA, 0,
-				"%.60s has no service with a port mysql-client among those of its namespace",
+				"%.60s: no service in its namespace has a port named mysql-client",
 				name);
 			goto out;
 		}
@@ -266,7 +267,7 @@ int topology_of_kubernetes(const char *text, size_t n, const char *services, siz
 	}
 	rc = *found ? 0
 		    : err_set(e, ERR_NOT_FOUND, 0,
-			      "there is no TidbCluster (and no Cluster of core.pingcap.com) in it");
+			      "it has no TidbCluster (and no Cluster of core.pingcap.com)");
 out:
 	json_decref(j);
 	json_decref(known);
@@ -300,7 +301,7 @@ int topology_parts(struct sql *s,
 		    s, &r, e,
 		    "SELECT TYPE, INSTANCE, STATUS_ADDRESS, VERSION FROM information_schema.cluster_info") <
 	    0)
-		return err_wrap(e, "which parts it has, it tells to who has PROCESS");
+		return err_wrap(e, "listing its components requires the PROCESS privilege");
 	while ((got = sql_rows_next(&r, e)) == 1)
 		if (r.cell[0] && r.cell[1])
 			fn(arg, r.cell[0], r.cell[1], r.cell[2] ? r.cell[2] : "",

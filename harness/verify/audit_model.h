@@ -1,5 +1,5 @@
-/* What a load's transactions do, told by the load to the checks: enough to compute every row's
- * exact expected state. */
+/* A load's description of its transactions for the checks, from which every row's exact expected
+ * state can be computed. */
 #ifndef HARNESS_VERIFY_AUDIT_MODEL_H
 #define HARNESS_VERIFY_AUDIT_MODEL_H
 

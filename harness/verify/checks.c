@@ -42,9 +42,8 @@ static int stream_rows(struct server *s, struct sql_rows *rows, unsigned columns
 	rc = sql_query_stream(s->sql, rows, e, text.buf, text.len);
 	strbuf_release(&text);
 	if (rc == 0 && rows->n_columns != columns)
-		return err_set(e, ERR_BAD_DATA, 0,
-			       "%s: the server sent %u columns, %u were asked for", table,
-			       rows->n_columns, columns);
+		return err_set(e, ERR_BAD_DATA, 0, "%s: the server sent %u columns instead of %u",
+			       table, rows->n_columns, columns);
 	return rc;
 }
 
@@ -66,7 +65,7 @@ static int server_presence(void *arg, int (*fn)(void *to, uint32_t worker, uint6
 		if (read_number(rows.cell[0], &worker) < 0 || read_number(rows.cell[1], &seq) < 0 ||
 		    worker < 0 || worker > UINT32_MAX || seq < 0)
 			rc = err_set(e, ERR_BAD_DATA, 0,
-				     "%s has a row that is no worker and sequence",
+				     "%s has a row that is not a worker and sequence",
 				     s->ledger_table);
 		else
 			rc = fn(to, (uint32_t)worker, (uint64_t)seq);
@@ -91,7 +90,7 @@ static int next_presence(void *arg, uint32_t *worker, uint64_t *seq, struct err 
 		return more;
 	if (read_number(p->rows.cell[0], &w) < 0 || read_number(p->rows.cell[1], &q) < 0 || w < 0 ||
 	    w > UINT32_MAX || q < 0)
-		return err_set(e, ERR_BAD_DATA, 0, "%s has a row that is no worker and sequence",
+		return err_set(e, ERR_BAD_DATA, 0, "%s has a row that is not a worker and sequence",
 			       p->s->ledger_table);
 	*worker = (uint32_t)w;
 	*seq = (uint64_t)q;
@@ -137,7 +136,7 @@ static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const stru
 		if (read_number(rows.cell[0], &row.id) < 0 ||
 		    read_number(rows.cell[1], &row.k) < 0 || !rows.cell[2] || !rows.cell[3]) {
 			rc = err_set(e, ERR_BAD_DATA, 0,
-				     "%s has a row that is not of the load's shape", name);
+				     "%s has a row that does not have the load's columns", name);
 			break;
 		}
 		row.c = rows.cell[2];
@@ -208,7 +207,7 @@ static int check(const struct verify_opts *o, bool rows, struct verify_result *r
 	if (!o->model && (rows || !o->db)) {
 		verify_worse(r, VERDICT_UNKNOWN);
 		snprintf(r->evidence, sizeof(r->evidence),
-			 "the load has no model: its rows can't be judged");
+			 "the load has no model, so its rows cannot be checked");
 		return 0;
 	}
 	server.db = o->model ? o->model->db : o->db;
@@ -322,9 +321,10 @@ static int audit_all(struct server *s, struct prefix *p, struct verify_result *r
 		verify_worse(r, VERDICT_UNKNOWN);
 	snprintf(r->evidence, sizeof(r->evidence),
 		 "%" PRIu64 " of %" PRIu64 " rows of %" PRIu64
-		 " tables were not written by whom they may be%s",
+		 " tables were not written by an allowed "
+		 "transaction%s",
 		 r->rows_wrong, r->rows_checked, n,
-		 p->damaged ? "; the ledger has a torn end" : "");
+		 p->damaged ? "; the ledger has an incomplete last record" : "");
 	return 0;
 }
 
@@ -342,7 +342,7 @@ int check_rows(const struct verify_opts *o, struct verify_result *r, struct err 
 	if (!o->db || !o->writer_of) {
 		verify_worse(r, VERDICT_UNKNOWN);
 		snprintf(r->evidence, sizeof(r->evidence),
-			 "the load's rows do not tell who wrote them");
+			 "the load's rows do not identify their writers");
 		return 0;
 	}
 	if (find_limit(o, &p.limit, e) < 0)
@@ -381,7 +381,7 @@ static int server_lists(void *arg, uint32_t table, history_list_fn *fn, void *to
 		}
 		if (read_number(rows.cell[0], &id) < 0 || !rows.cell[1])
 			rc = err_set(e, ERR_BAD_DATA, 0,
-				     "%s has a row that is not of the load's shape", name);
+				     "%s has a row that does not have the load's columns", name);
 		else
 			rc = fn(to, table, id, rows.cell[1], rows.len[1]);
 	}

@@ -1,5 +1,5 @@
 /* The ledger check and the model check: is the secondary exactly at one point of the primary's
- * history? (design, section 9) */
+ * history? */
 #ifndef HARNESS_VERIFY_CHECKS_H
 #define HARNESS_VERIFY_CHECKS_H
 

@@ -111,8 +111,8 @@ static void judge_list(const struct key *k, const struct h_list *l, const struct
 
 		if (!op) {
 			snprintf(text, sizeof(text),
-				 "%s has element %u.%" PRIu64
-				 ".%u, which nobody appended to this list",
+				 "%s has element %u.%" PRIu64 ".%u, which no transaction appended "
+				 "to this list",
 				 by, x->worker, x->seq, x->n);
 			if (!h->damaged)
 				h_finding(h, "element of nobody", at, text, &h->r->foreign);
@@ -381,8 +381,8 @@ static void conclude(struct h_run *h)
 
 	if (r->verdict == VERDICT_FAIL && bank)
 		snprintf(r->evidence, sizeof(r->evidence),
-			 "%" PRIu64 " of %" PRIu64 " readers saw a sum that no moment had", r->sums,
-			 r->reads);
+			 "%" PRIu64 " of %" PRIu64 " readers saw a total that never existed",
+			 r->sums, r->reads);
 	else if (r->verdict == VERDICT_FAIL)
 		snprintf(r->evidence, sizeof(r->evidence),
 			 "G0 %" PRIu64 ", G1a %" PRIu64 ", G1b %" PRIu64 ", G1c %" PRIu64
@@ -394,16 +394,16 @@ static void conclude(struct h_run *h)
 	else if (!r->transactions || !(r->reads + r->writes)) {
 		r->verdict = VERDICT_UNKNOWN;
 		snprintf(r->evidence, sizeof(r->evidence),
-			 "the history has no transaction of this cluster: nothing can be told");
+			 "the history has no transaction on this cluster, so it proves nothing");
 	} else if (h->damaged) {
 		r->verdict = VERDICT_UNKNOWN;
-		snprintf(
-			r->evidence, sizeof(r->evidence),
-			"%u files of the history end in a torn line: what was written is not fully known",
-			h->damaged);
+		snprintf(r->evidence, sizeof(r->evidence),
+			 "%u files of the history have an incomplete last line, so not all writes "
+			 "are known",
+			 h->damaged);
 	} else if (bank)
 		snprintf(r->evidence, sizeof(r->evidence),
-			 "all %" PRIu64 " readers of %" PRIu64 " transactions saw the one sum",
+			 "all %" PRIu64 " readers of %" PRIu64 " transactions saw the right total",
 			 r->reads, r->transactions);
 	else
 		snprintf(r->evidence, sizeof(r->evidence),
@@ -419,8 +419,8 @@ int isolation_check(const struct isolation_opts *o, struct isolation_result *r, 
 
 	*r = (struct isolation_result){ .verdict = VERDICT_PASS, .findings = json_array() };
 	if (strcmp(o->kind, "append") && strcmp(o->kind, "bank")) {
-		err_set(e, ERR_USAGE, 0,
-			"there is no check of histories named '%.40s' (append, bank)", o->kind);
+		err_set(e, ERR_USAGE, 0, "unknown check of histories '%.40s' (use append or bank)",
+			o->kind);
 		goto out;
 	}
 	if (h_load(&h, e) < 0)

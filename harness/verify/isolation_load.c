@@ -167,7 +167,7 @@ static int read_file(struct h_run *h, const char *path, struct err *e)
 			h->damaged++;
 			if (getline(&line, &room, f) > 0)
 				rc = err_set(e, ERR_BAD_DATA, 0,
-					     "%s has a line that is no transaction", path);
+					     "%s has a line that is not a transaction", path);
 			break;
 		}
 	if (rc == 0 && ferror(f))

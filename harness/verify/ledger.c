@@ -124,7 +124,7 @@ struct ledger_writer *ledger_writer_open(const char *dir, uint32_t worker, struc
 	w->fd = -1;
 	if (snprintf(w->path, sizeof(w->path), "%s/worker-%04u.ledger", dir, worker) >=
 	    (int)sizeof(w->path)) {
-		err_set(e, ERR_USAGE, 0, "ledger folder %s: the name is too long", dir);
+		err_set(e, ERR_USAGE, 0, "ledger directory %s: the name is too long", dir);
 		goto failed;
 	}
 	w->fd = open(w->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -266,7 +266,7 @@ static int list_workers(const char *dir, uint32_t **out, size_t *count, struct e
 	DIR *folder = opendir(dir);
 
 	if (!folder)
-		return err_sys(e, "open ledger folder %s", dir);
+		return err_sys(e, "open ledger directory %s", dir);
 	while ((d = readdir(folder))) {
 		unsigned long worker;
 		char *end;
@@ -320,7 +320,7 @@ struct ledger_mark *ledger_mark_take(const char *dir, struct err *e)
 	m->bytes = xcalloc(m->n + 1, sizeof(*m->bytes));
 	for (size_t i = 0; i < m->n && rc == 0; i++) {
 		file_path(&path, dir, m->worker[i]);
-		rc = stat(path.buf, &st) < 0 ? err_sys(e, "look at ledger %s", path.buf) : 0;
+		rc = stat(path.buf, &st) < 0 ? err_sys(e, "check ledger %s", path.buf) : 0;
 		m->bytes[i] = rc ? 0 : (uint64_t)st.st_size;
 	}
 	strbuf_release(&path);

@@ -271,7 +271,8 @@ void verify_no_evidence(struct verify_result *r)
 {
 	verify_worse(r, VERDICT_UNKNOWN);
 	snprintf(r->evidence, sizeof(r->evidence),
-		 "the load wrote no drtest_ledger: which transactions are there is not known");
+		 "the load wrote no drtest_ledger, so it is unknown which transactions are "
+		 "present");
 }
 
 void verify_judge_ledger(struct prefix *p, struct verify_result *r)
@@ -300,14 +301,15 @@ void verify_conclude_ledger(const struct prefix *p, int64_t oldest_lost, struct 
 		snprintf(who, sizeof(who), "worker %u sequence %" PRIu64, p->stray[i].worker,
 			 p->stray[i].seq);
 		verify_finding(r, "stray transaction", NULL, 0, who, "a record in the ledger",
-			       "a row in drtest_ledger alone");
+			       "only a row in drtest_ledger");
 	}
 	if (p->strays && !p->before)
 		verify_worse(r, p->damaged ? VERDICT_UNKNOWN : VERDICT_FAIL);
 	if (p->damaged) {
 		char files[64];
 
-		snprintf(files, sizeof(files), "%u files end in a torn record", p->damaged);
+		snprintf(files, sizeof(files), "%u files have an incomplete last record",
+			 p->damaged);
 		verify_finding(r, "damaged ledger", NULL, 0, NULL, NULL, files);
 		if (!p->before)
 			verify_worse(r, VERDICT_UNKNOWN);

@@ -172,8 +172,8 @@ int verify_stream_ledger(struct prefix *p, const char *ledger_dir, const struct 
 		goto out;
 	if (s.n != met) {
 		err_set(e, ERR_BAD_DATA, 0,
-			"the ledger %s is written to: it had %zu records, then %zu", ledger_dir,
-			met, s.n);
+			"the ledger %s is being written to: it had %zu records, then %zu",
+			ledger_dir, met, s.n);
 		goto out;
 	}
 	judge_late(&s, UINT32_MAX, UINT64_MAX);

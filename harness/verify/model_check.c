@@ -353,16 +353,18 @@ static void conclude(struct model_check *j)
 			" rows of %u tables are exactly as %zu transactions up to the point leave them",
 			r->rows_checked, j->m->tables, j->n_order);
 	else if (r->verdict == VERDICT_UNKNOWN && !r->rows_wrong)
-		snprintf(
-			r->evidence, sizeof(r->evidence), "%s",
-			j->p->damaged
-				? "the ledger has a torn end: what was sent is not fully known"
-				: "what the earlier cluster left is not known without drtest_ledger");
+		snprintf(r->evidence, sizeof(r->evidence), "%s",
+			 j->p->damaged
+				 ? "the ledger has an incomplete last record, so not all "
+				   "transactions are known"
+				 : "without drtest_ledger, it is unknown what the earlier cluster "
+				   "left");
 	else
 		snprintf(r->evidence, sizeof(r->evidence),
-			 "%" PRIu64 " of %" PRIu64
-			 " rows are not as %zu transactions up to the point leave them; %" PRIu64
-			 " transactions are there in part; %" PRIu64 " rows could not be decided",
+			 "%" PRIu64 " of %" PRIu64 " rows are not as %zu transactions up to the "
+			 "point leave them; %" PRIu64 " transactions are there in part; %" PRIu64
+			 " "
+			 "rows are undecided",
 			 r->rows_wrong, r->rows_checked, j->n_order, r->torn, undecided);
 }
 

@@ -1,5 +1,6 @@
-/* Inside the model check: expected states (judge.c), where transactions of unknown position stand
- * (place.c), what a difference is called and which transactions are torn (diagnose.c). */
+/* Inside the model check: expected states (model_check.c), the position of transactions whose
+ * position is unknown (model_place.c), the classification of differences and torn transactions
+ * (model_diagnose.c). */
 #ifndef HARNESS_VERIFY_MODEL_CHECK_H
 #define HARNESS_VERIFY_MODEL_CHECK_H
 

@@ -1,4 +1,4 @@
-/* Rows of model tables in small: a value is known by its hash, a row by its table and id. */
+/* Compact rows of model tables: a value is represented by its hash, a row by its table and id. */
 #ifndef HARNESS_VERIFY_MODEL_ROWS_H
 #define HARNESS_VERIFY_MODEL_ROWS_H
 

@@ -230,16 +230,14 @@ int forecast_make(const struct run_row *runs, size_t n, const struct forecast_ow
 		s.n += terms_of(&runs[i], &s.t[s.n]);
 	if (s.n < FORECAST_RUNS_MIN) {
 		free(s.t);
-		return err_set(
-			e, ERR_USAGE, 0,
-			"%zu of %zu runs have an RTO with a replay in it: a forecast needs %d", s.n,
-			n, FORECAST_RUNS_MIN);
+		return err_set(e, ERR_USAGE, 0,
+			       "%zu of %zu runs have an RTO with a replay, but a forecast needs %d",
+			       s.n, n, FORECAST_RUNS_MIN);
 	}
 	if (own->store_bytes_per_s > 0 && !(own->row_bytes > 0 && own->rows_per_s > 0)) {
 		free(s.t);
-		return err_set(
-			e, ERR_USAGE, 0,
-			"the store's bandwidth says nothing without --rows-per-s and --row-bytes");
+		return err_set(e, ERR_USAGE, 0,
+			       "--store-mb-per-s needs --rows-per-s and --row-bytes");
 	}
 	fit(&s, own);
 	out->runs = s.n;
@@ -263,7 +261,7 @@ int forecast_make(const struct run_row *runs, size_t n, const struct forecast_ow
 
 static const char *dominating_term(const struct forecast *f)
 {
-	static const char *const name[] = { "detection", "what every replay takes",
+	static const char *const name[] = { "detection", "the fixed cost of a replay",
 					    "the rows to replay", "promotion" };
 	const double term[] = { f->detect_ms, f->begin_ms, f->rows_ms, f->promote_ms };
 	size_t most = 0;
@@ -298,16 +296,18 @@ void forecast_text(const struct forecast *f, struct strbuf *out)
 	if (f->row_unknown)
 		strbuf_addstr(
 			out,
-			"note: the runs replayed nearly the same number of rows, so what a row costs is not known and"
-			" not counted: --target-rows-per-s gives it\n");
+			"note: the runs replayed nearly the same number of rows, so the cost of "
+			"a row is unknown and not included: set it with --target-rows-per-s\n");
 	if (f->store_too_slow)
 		strbuf_addstr(
 			out,
-			"note: more is written than the store takes: the redo log falls behind, and the RPO grows all the while\n");
+			"note: the load writes more than the store accepts: the redo log falls "
+			"further and further behind, and the RPO grows\n");
 	if (f->target_too_slow)
 		strbuf_addstr(
 			out,
-			"note: more is written than the secondary takes: it falls behind, and the RTO grows all the while\n");
+			"note: the load writes more than the secondary accepts: it falls further "
+			"and further behind, and the RTO grows\n");
 	strbuf_addf(out, "held against its own %zu runs, each left out in turn:\n", f->runs);
 	add_held("RTO", &f->rto_held, f->runs, out);
 	add_held("RPO", &f->rpo_held, f->runs, out);

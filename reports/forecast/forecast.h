@@ -1,4 +1,4 @@
-/* What RPO and RTO to expect, from one's own runs and one's own figures. The runs give the terms
+/* Predicts RPO and RTO from past runs and given figures. The runs give the terms
  * that no arithmetic has (detection, promotion, how far the secondary is behind its log, what a row
  * costs); a figure that is given takes the place of theirs. Terms are drawn from the runs again and
  * again, so the answer has a spread: 5 % to 95 %. Same runs and figures, same answer. */

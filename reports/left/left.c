@@ -9,10 +9,10 @@ void left_text(const struct run_model *m, struct strbuf *out)
 	size_t n = json_array_size(m->left);
 
 	if (n)
-		strbuf_addf(
-			out,
-			"  left  %zu thing%s on your clusters: the report has them; drtest clean --clusters FILE removes them\n",
-			n, n > 1 ? "s" : "");
+		strbuf_addf(out,
+			    "  left  %zu thing%s on your clusters: the report lists them; drtest "
+			    "clean --clusters FILE removes them\n",
+			    n, n > 1 ? "s" : "");
 }
 
 void left_html(const struct run_model *m, struct strbuf *out)

@@ -133,11 +133,13 @@ static void step_figures(const struct run_model *m, struct exposition *x)
 {
 	const struct model_step *s = m->steps_n ? &m->steps[m->steps_n - 1] : NULL;
 
-	exposition_family(x, "run_ended", EXPOSITION_GAUGE, "1: the run has ended; 0: it goes on.");
+	exposition_family(x, "run_ended", EXPOSITION_GAUGE,
+			  "1 if the run has ended; 0 if it is in "
+			  "progress.");
 	exposition_sample(x, NULL, NULL, m->ended);
 	if (s) {
 		exposition_family(x, "run_step", EXPOSITION_GAUGE,
-				  "The number of the step under way, or of the last one.");
+				  "The number of the current step, or of the last one.");
 		exposition_sample(x, "step", s->name, (double)s->n);
 	}
 }
@@ -160,7 +162,7 @@ static void load_figures(const json_t *load, struct exposition *x)
 		if (read_number(load, outcomes[i][0]) >= 0)
 			exposition_sample(x, "outcome", outcomes[i][1],
 					  read_number(load, outcomes[i][0]));
-	exposition_one(x, "load_backlog_transactions", "Transactions that are due and not sent.",
+	exposition_one(x, "load_backlog_transactions", "Overdue transactions.",
 		       read_number(load, "backlog"));
 	for (size_t i = 0; i < 3; i++) {
 		double us = read_number(load, percentiles[i][0]);
@@ -174,7 +176,7 @@ static void load_figures(const json_t *load, struct exposition *x)
 		latency = true;
 		exposition_sample(x, "percentile", percentiles[i][1], us / 1e6);
 	}
-	exposition_one(x, "load_quiet_seconds", "For how long no transaction has got through.",
+	exposition_one(x, "load_quiet_seconds", "How long no transaction has succeeded.",
 		       read_number(load, "quiet_ms") < 0 ? -1
 							 : read_number(load, "quiet_ms") / 1e3);
 }
@@ -232,12 +234,12 @@ void live_run_figures(struct live_run *l, bool open_metrics, struct strbuf *out)
 	feeds = json_object_get(l->sample, "feeds");
 	load_figures(json_object_get(l->sample, "load"), &x);
 	feed_family(feeds, &x, "feed_lag_seconds", EXPOSITION_GAUGE,
-		    "How far the secondary is behind: this clock minus the checkpoint.", "lag_ms",
-		    1e-3);
-	feed_family(
-		feeds, &x, "redo_loss_seconds", EXPOSITION_GAUGE,
-		"What would be lost if the primary died now: this clock minus the log's resolvedTs.",
-		"resolved_lag_ms", 1e-3);
+		    "How far the secondary is behind: this machine's clock minus the checkpoint.",
+		    "lag_ms", 1e-3);
+	feed_family(feeds, &x, "redo_loss_seconds", EXPOSITION_GAUGE,
+		    "What would be lost if the primary died now: this machine's clock minus the "
+		    "log's resolvedTs.",
+		    "resolved_lag_ms", 1e-3);
 	feed_family(feeds, &x, "redo_written_bytes", EXPOSITION_COUNTER,
 		    "Redo log that the changefeed has written.", "redo_bytes", 1);
 	process_figures(l->sample, &x);

@@ -1,5 +1,5 @@
-/* A run while it goes on: its journal's events become the model that reports are made of, and pages
- * and figures are made of that at any time. All calls from any thread. */
+/* A run in progress: the events of its journal build the model that reports are made from, and
+ * pages and figures can be made from it at any time. All calls from any thread. */
 #ifndef REPORTS_LIVE_LIVE_RUN_H
 #define REPORTS_LIVE_LIVE_RUN_H
 

@@ -135,8 +135,7 @@ void report_message_unbegun(const char *scenario, const char *drtest, int code, 
 
 	time_text(wall_ms, when);
 	strbuf_addf(id, "unbegun-%" PRId64, wall_ms);
-	strbuf_addf(&text,
-		    "ERROR %s did not begin: exit code %d; what stood in the way was printed", name,
+	strbuf_addf(&text, "ERROR %s did not start: exit code %d; the reason was printed", name,
 		    code);
 	add_json(out, json_pack("{s:s,s:s,s:s,s:{s:s,s:s,s:s,s:i}}", "type", "run.verdict",
 				"timestamp", when, "text", text.buf, "data", "verdict", "error",

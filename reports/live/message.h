@@ -1,4 +1,4 @@
-/* A run's verdict as a message to whoever waits for it: {"type": "run.verdict", "timestamp",
+/* A run's verdict as a webhook message: {"type": "run.verdict", "timestamp",
  * "text", "data": {…}}, as Standard Webhooks has it; "text" is what chat rooms show. */
 #ifndef REPORTS_LIVE_MESSAGE_H
 #define REPORTS_LIVE_MESSAGE_H

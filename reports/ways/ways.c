@@ -213,11 +213,11 @@ void ways_html(const struct run_model *m, struct strbuf *out)
 		text_html(out, text.buf);
 		strbuf_addstr(out, ".</p>");
 	}
-	strbuf_addstr(
-		out,
-		"<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"ways back\"><table class=\"rows\"><tr>"
-		"<th>State</th><th>Way</th><th class=\"num\">Lost</th><th class=\"num\">Back in</th>"
-		"<th>What the operator does</th><th>What had to be there</th></tr>\n");
+	strbuf_addstr(out,
+		      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"ways "
+		      "back\"><table class=\"rows\"><tr><th>State</th><th>Way</th><th "
+		      "class=\"num\">Lost</th><th class=\"num\">Back in</th><th>What the operator "
+		      "does</th><th>Needs beforehand</th></tr>\n");
 	for (size_t i = 0; i < m->ways_n; i++) {
 		const struct model_way *w = &m->ways[i];
 		bool taken = m->advised[0] && !strcmp(m->advised, w->name);

@@ -8,7 +8,7 @@ function drill.options(own)
     tables     = { 2,   "tables", min = 1, max = 10000 },
     table_size = { 500, "rows of each", min = 1, max = 2147483647 },
     workers    = { 8,   "connections of the load", min = 1, max = 100000 },
-    rate       = { 100, "transactions per second over all of them", max = 10000000 },
+    rate       = { 100, "transactions per second of all connections together", max = 10000000 },
   }
   for name, option in pairs(own or {}) do all[name] = option end
   return all

@@ -143,7 +143,7 @@ class Bench:
         primary has changed since. Then it thaws."""
         position = self.clock.position()
         bad = feed.reached(position, what, 15)
-        waits = re.findall(r'structure of (\S+): the primary has changed it already; waiting for the secondary', feed.why()) if bad else []
+        waits = re.findall(r'structure of (\S+): the primary has already changed it; waiting for the secondary', feed.why()) if bad else []
         if waits and not any('CREATE TABLE %s ' % waits[-1] in s and 'PRIMARY KEY' in s for s in self.statements):
             self.S.thaw()
         return feed.reached(position, what) if bad else None

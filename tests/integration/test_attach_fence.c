@@ -105,7 +105,7 @@ static void who_is_known_to_nobody_here_is_left_unless_he_was_dropped(void **unu
 
 	(void)unused;
 	assert_int_equal(attach_end_sinks(root, "secondary", &e), -1);
-	assert_non_null(strstr(e.text, "no run of this machine has noted it"));
+	assert_non_null(strstr(e.text, "no run on this machine recorded it"));
 	assert_non_null(strstr(e.text, "sink = { user = \"drtest_cdc_00000456\" }"));
 	assert_true(lives(s));
 	assert_true(sql_exec(root, &of, "DROP USER 'drtest_cdc_00000456'@'%%'") >= 0);

@@ -540,7 +540,7 @@ static void a_table_that_may_not_be_read_is_an_error_and_no_difference(void **un
 	snprintf(o.b.user, sizeof(o.b.user), "reader");
 	snprintf(o.b.password, sizeof(o.b.password), "r");
 	assert_int_equal(compare_run(&o, &r, &e), -1);
-	if (!strstr(e.text, "b does not let us see d.bag") || e.kind != ERR_ENV)
+	if (!strstr(e.text, "b does not show d.bag to this account") || e.kind != ERR_ENV)
 		fail_msg("%s", e.text);
 	o.tables = "d.big";
 	r = pair_compare(&o);

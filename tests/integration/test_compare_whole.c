@@ -282,11 +282,11 @@ static void a_filter_that_matches_nothing_is_wrong_usage(void **unused)
 	o.filter = table_filter_new();
 	table_filter_add_pattern(o.filter, "d.*");
 	table_filter_add_pattern(o.filter, "!*.*");
-	refused(&o, "no table is left");
+	refused(&o, "no table to compare");
 	table_filter_free(o.filter);
 	o.filter = NULL;
 	o.ignore = all_of_it;
-	refused(&o, "no table is left");
+	refused(&o, "no table to compare");
 	o.ignore = nothing;
 	refused(&o, "ignore 'd.t*.nosuch' matches no table and no column");
 	o.ignore = one; /* a table on both sides is told once */

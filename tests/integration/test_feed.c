@@ -239,7 +239,7 @@ static void a_place_that_holds_another_changefeeds_log_is_refused(void **unused)
 	redo_writer_free(w);
 	store_free(place);
 	assert_null(feed_start(&o, NULL, &e));
-	if (!strstr(e.text, "holds the redo log of another changefeed, default/another"))
+	if (!strstr(e.text, "has the redo log of another changefeed, default/another"))
 		fail_msg("%s", e.text);
 }
 
@@ -265,7 +265,7 @@ static void a_store_outage_holds_resolved_and_loses_nothing(void **unused)
 	must(fs_write_atomic(aside, "x", 1, 0644, &e), &e);
 	/* at once: the feed makes a directory that is absent */
 	assert_int_equal(renameat2(AT_FDCWD, redo, AT_FDCWD, aside, RENAME_EXCHANGE), 0);
-	log_says("trying again");
+	log_says("retrying");
 	must(feed_get_status(f, &before, &e), &e);
 	usleep(1500000);
 	must(feed_get_status(f, &during, &e), &e);

@@ -491,7 +491,7 @@ static const struct {
 	const char *name, *reason;
 } left_out_of_these[] = {
 	{ "d.nokey", "neither a primary key" },
-	{ "d.prefix", "beginning of a column" },
+	{ "d.prefix", "column prefix" },
 	{ "d.sq", "sequence" },
 	{ "d.versioned", "system versioning" },
 	{ "d.later", "system versioning" },

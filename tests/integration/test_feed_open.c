@@ -215,7 +215,7 @@ static void what_no_changefeed_carries_is_named(void **unused)
 
 static bool tells_of_a_cut(const struct err *e)
 {
-	return strstr(e->text, "does not keep a value") || strstr(e->text, "cannot be null");
+	return strstr(e->text, "stores a different value") || strstr(e->text, "cannot be null");
 }
 
 /* Where the secondary's column is another one: the row is not cut in silence, by whoever writes it.

@@ -424,7 +424,7 @@ static void a_scan_that_deadlocks_goes_on_in_each_protocol(void **state)
 		load_get_stats(l, &st);
 		if (st.retried < 12 || st.acked < 400)
 			fail_msg(
-				"protocol %d: nothing got through for %lld ms after %llu acknowledged, %llu conflicts; last: %s",
+				"protocol %d: no transaction succeeded for %lld ms after %llu acknowledged, %llu conflicts; last: %s",
 				protocol, (long long)q.now_ms, (unsigned long long)st.acked,
 				(unsigned long long)st.retried, q.last_failure);
 		assert_int_equal(st.started, st.acked + st.failed + st.unknown);

@@ -90,7 +90,7 @@ static void a_server_that_is_not_the_logs_secondary_is_refused(void **unused)
 		before = fx_value(
 			"SELECT CONCAT_WS(' ', COUNT(*), SUM(CRC32(CONCAT(id, k, c, pad)))) FROM redo_sb.sbtest1");
 		assert_int_equal(replay_run(log, &o, &st, &e), -1);
-		if (!strstr(e.text, "is this the log's secondary?"))
+		if (!strstr(e.text, "does not look like the log's secondary"))
 			fail_msg("%s", e.text);
 		after = fx_value(
 			"SELECT CONCAT_WS(' ', COUNT(*), SUM(CRC32(CONCAT(id, k, c, pad)))) FROM redo_sb.sbtest1");

@@ -317,14 +317,14 @@ static void an_absent_bucket_is_told_from_an_absent_object(void **unused)
 	t = open_kind("s3", "sizes");
 	assert_int_equal(store_get(s, "k", 10, &got, &e), -1);
 	assert_int_equal(e.kind, ERR_NOT_FOUND);
-	assert_non_null(strstr(e.text, "there is no bucket 'no-such-bucket'"));
+	assert_non_null(strstr(e.text, "bucket 'no-such-bucket' does not exist"));
 	assert_int_equal(store_put(s, "k", "v", 1, &e), -1);
-	assert_non_null(strstr(e.text, "there is no bucket 'no-such-bucket'"));
+	assert_non_null(strstr(e.text, "bucket 'no-such-bucket' does not exist"));
 	assert_int_equal(store_list(s, "", &l, &e), -1);
 	assert_int_equal(e.kind, ERR_NOT_FOUND);
 	assert_int_equal(store_get(t, "absent", 10, &got, &e), -1);
 	assert_int_equal(e.kind, ERR_NOT_FOUND);
-	assert_non_null(strstr(e.text, "no such object"));
+	assert_non_null(strstr(e.text, "the object does not exist"));
 	store_free(s);
 	store_free(t);
 }
@@ -397,7 +397,7 @@ static void patience_ends(void **unused)
 	took = (clock_mono_ns() - t) / 1000000;
 	assert_in_range(took, 300, 3000);
 	assert_int_equal(e.kind, ERR_IO);
-	assert_non_null(strstr(e.text, "given up after"));
+	assert_non_null(strstr(e.text, "failed after"));
 	store_free(s);
 	port_release(port);
 	if (!minio)
@@ -562,7 +562,7 @@ static void a_taken_port_gives_way_to_a_free_one(void **unused)
 	assert_int_equal(fs_read_file(path, 65536, &tail, &e), 0);
 	assert_null(memmem(tail.buf, tail.len, SECRET, strlen(SECRET)));
 	minio_free(other);
-	/* It can't start where its data directory is a file. */
+	/* It cannot start where its data directory is a file. */
 	free(data);
 	data = xstrfmt("%s/broken", dir);
 	assert_int_equal(fs_mkdir_p(data, 0755, &e), 0);

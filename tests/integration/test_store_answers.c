@@ -310,7 +310,7 @@ static void an_error_tells_what_to_do(void **unused)
 		{ { "GET", "", 0, "403 Forbidden", "",
 		    "<Error><Code>SignatureDoesNotMatch</Code></Error>" },
 		  "",
-		  "not the one of this access-key" },
+		  "does not belong to this access-key" },
 	};
 
 	(void)unused;
@@ -387,7 +387,7 @@ static void a_single_attempt_waits_for_its_answer(void **unused)
 	store_list_release(&l);
 	rules(&busy, 1);
 	assert_int_equal(store_list(s, "", &l, &e), -1);
-	assert_non_null(strstr(e.text, "given up after 1 attempt in "));
+	assert_non_null(strstr(e.text, "failed after 1 attempt in "));
 	assert_int_equal(server.used[0], 1);
 	store_free(s);
 	free(uri);

@@ -3,7 +3,7 @@
 # replayed when the primary, by the file's command, has died.
 . "$(dirname "$0")/lib.sh"
 live_pair
-LIMIT=90 expect "the plan" 0 'GET /api/v2/changefeeds/live, which goes on as it is' "$DRTEST" run scenarios/live_failover.lua --on attach \
+LIMIT=90 expect "the plan" 0 'GET /api/v2/changefeeds/live, which is not changed' "$DRTEST" run scenarios/live_failover.lua --on attach \
 	--clusters "$scratch/clusters.lua" --plan
 LIMIT=90 expect "a game day is the file's own disaster" 0 "$scratch/kill primary" "$DRTEST" gameday --clusters "$scratch/clusters.lua" --plan
 sed "s|^return|primary.ticdc = secondary.ticdc\n&|" "$scratch/clusters.lua" >"$scratch/mixed.lua"
@@ -12,5 +12,5 @@ LIMIT=90 expect "the drill passes" 0 '^PASS 5 checks' "$DRTEST" run scenarios/li
 	--set tables=2 --set table_size=200 --set soak=2s
 cat "$scratch/out"
 grep -Eq '^RPO  lost [0-9,]+ of [0-9,]+' "$scratch/out" && ok || bad "no RPO"
-expect "on the local ground nothing runs" 3 'pair: nothing runs already on the local ground.*scenarios/failover.lua is this drill' "$DRTEST" run scenarios/live_failover.lua --on local \
+expect "on the local ground nothing runs" 3 'pair: the local ground has no existing pair.*scenarios/failover.lua for this drill' "$DRTEST" run scenarios/live_failover.lua --on local \
 	--store file --out "$out"

@@ -7,9 +7,9 @@ run() { "$DRTEST" run "$@" --out "$out"; }
 export -f run
 export DRTEST out
 
-expect "wrong credentials" 3 'secret-access-key is not the one' bash -c "run $n/wrong_credentials.lua"
+expect "wrong credentials" 3 'secret-access-key does not belong' bash -c "run $n/wrong_credentials.lua"
 grep -q 'not-the-one' "$scratch/out" && bad "the wrong password is shown" || ok
-expect "a bucket that is not there" 3 "there is no bucket 'nowhere'" bash -c "run $n/no_bucket.lua"
+expect "a bucket that is not there" 3 "bucket 'nowhere' does not exist" bash -c "run $n/no_bucket.lua"
 expect "a bucket that was not asked for" 2 "the store has no bucket 'redo'" bash -c "run $n/unknown_bucket.lua"
 expect "a secondary that has the tables" 3 'the target already has sbtest\.' bash -c "run $n/has_tables.lua"
 expect "an unknown start_ts" 3 'start_ts 1000 is unknown' bash -c "run $n/unknown_start_ts.lua"
@@ -20,17 +20,17 @@ python3 -c 'import socket, time
 s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(60)' >"$scratch/port" &
 squatter=$!
 wait_for 10 test -s "$scratch/port"
-expect "an occupied port" 0 "note: port $(cat "$scratch/port") is taken: the store listens on" bash -c \
+expect "an occupied port" 0 "note: port $(cat "$scratch/port") is in use: the store listens on" bash -c \
 	"run scenarios/failover.lua --set tables=2 --set table_size=200 --set load_tables=2 --set soak=1s --set store_port=$(cat "$scratch/port")"
 kill $squatter
 nothing_left "an occupied port"
 
 expect "no MinIO" 3 'DRTEST_MINIO' env DRTEST_MINIO=/nowhere/minio "$DRTEST" run scenarios/failover.lua --out "$out"
-grep -q 'way out:' "$scratch/out" && ok || bad "no way out in $(cat "$scratch/out")"
+grep -q 'fix:' "$scratch/out" && ok || bad "no fix in $(cat "$scratch/out")"
 expect "doctor without MinIO" 3 '1 missing' env DRTEST_MINIO=/nowhere/minio "$DRTEST" doctor
 mkdir "$scratch/bin"
 expect "no MariaDB" 3 'mariadb-install-db is not installed' env PATH="$scratch/bin" HOME="$HOME" "$DRTEST" run scenarios/failover.lua --out "$out"
-expect "a program that is no MinIO" 3 'MinIO ended at its start' env DRTEST_MINIO=/bin/false "$DRTEST" run $n/store_died.lua --out "$out"
+expect "a program that is no MinIO" 3 'MinIO failed to start' env DRTEST_MINIO=/bin/false "$DRTEST" run $n/store_died.lua --out "$out"
 
 # a server that refuses to start: its log's last lines are quoted
 server=$(command -v mariadbd)
@@ -46,7 +46,7 @@ wait_for 20 grep -q '^  1 set up .* ok' "$scratch/log"
 run=$(find "$out" -maxdepth 1 -name '*-store_died-*' -newer "$scratch/bin/mariadbd" | sort | tail -n 1)
 pkill -KILL -f "minio server /var/tmp/drtest-$(basename "$run")/"
 wait $pid
-[ $? = 4 ] && grep -q 'the store died: MinIO ended by SIGKILL' "$scratch/log" && ok || bad "MinIO dies: $(cat "$scratch/log")"
+[ $? = 4 ] && grep -q 'the store died: MinIO ended with SIGKILL' "$scratch/log" && ok || bad "MinIO dies: $(cat "$scratch/log")"
 
 # a server dies by itself in mid-run
 rm -f "$scratch/log"

@@ -10,8 +10,8 @@ expect "a rate that holds" 0 'the knee +ok .*100/s hold; no rate up to there bre
 	"$DRTEST" capacity "${quick[@]}" --target 'p99<60s,lag<60s,rpo<60s' --min-rate 100 --max-rate 100
 grep -q 'if the primary died now: .* lost  holds' "$scratch/out" && ok || bad "no RPO in the curve"
 expect "wrong target" 2 "target 'p98<5ms' is not one of" "$DRTEST" capacity "${quick[@]}" --target 'p98<5ms'
-expect "wrong option" 2 "there is no option --speed" "$DRTEST" capacity "${quick[@]}" --speed 5
-expect "no value" 2 "wants a value" "$DRTEST" capacity --target
+expect "wrong option" 2 "unknown option --speed" "$DRTEST" capacity "${quick[@]}" --speed 5
+expect "no value" 2 "needs a value" "$DRTEST" capacity --target
 expect "throughput, each alone" 0 'replay, nothing else +ok .* rows/s' "$DRTEST" run scenarios/throughput.lua --store file --out "$out" --set tables=2 \
 	--set table_size=1000 --set time=1s
 for figure in backup_rows_per_s restore_rows_per_s load_tps changefeed_rows_per_s replay_rows_per_s; do

@@ -29,7 +29,7 @@ expect "what a run left goes" 0 "removed $dead and 1 process" "$DRTEST" clean
 kill -0 $stranger 2>/dev/null && ok || bad "a process was ended that was not drtest's"
 for d in "$foreign" "$other" "$moved" "$linked"; do
 	[ -e "$d" ] && ok || bad "$d was removed"
-	expect "$d is named" 0 "left alone: $d" "$DRTEST" clean
+	expect "$d is named" 0 "not removed: $d" "$DRTEST" clean
 done
 [ -e "$scratch/precious/lock" ] && [ -e /var/tmp/drtest-5file ] && ok || bad "something behind a link, or a file, was removed"
 kill -0 $reader 2>/dev/null && ok || bad "a reader of somebody's folder was ended"

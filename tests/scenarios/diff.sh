@@ -18,16 +18,16 @@ expect "a filter that matches nothing" 2 "'nosuch\.\*' matches no table" "${diff
 expect "a table with a typo" 2 "'d\.typo' matches no table" "${diff[@]}" --tables d.t --tables d.typo
 expect "an ignore that matches nothing" 2 "'d\.t\.nosuch' matches no table and no column" "${diff[@]}" --ignore d.t.nosuch
 expect "an ignore without a table" 2 'is not db.table or db.table.column' "${diff[@]}" --ignore nosuch
-expect "all of it ignored" 2 'no table is left' "${diff[@]}" --ignore 'd.*'
+expect "all of it ignored" 2 'no table to compare' "${diff[@]}" --ignore 'd.*'
 B "ALTER TABLE d.t MODIFY q INT AFTER id"
 expect "columns in another order" 1 'columns `id`,`p`,`q`.*columns `id`,`q`,`p`' "${diff[@]}"
 B "CREATE DATABASE tidb_cdc; CREATE TABLE tidb_cdc.syncpoint_v1 (ticdc_cluster_id VARCHAR(255), changefeed VARCHAR(255), primary_ts VARCHAR(18), secondary_ts VARCHAR(18), \
 	PRIMARY KEY (changefeed, primary_ts)); INSERT INTO tidb_cdc.syncpoint_v1 VALUES ('default', 'cf', '470764082878218242', '470764083730186243')"
-expect "a pair with syncpoints, read as it stands" 1 '^b is fed by a TiCDC with syncpoints.*--snapshot auto' "${diff[@]}" --tables 'd.*'
+expect "a pair with syncpoints, read as it stands" 1 '^TiCDC writes syncpoints to b, .*--snapshot auto' "${diff[@]}" --tables 'd.*'
 B "DROP DATABASE tidb_cdc"
-expect "ignored, and told" 0 'not compared: table d.t: left out as asked' "${diff[@]}" --ignore d.t
+expect "ignored, and told" 0 'not compared: table d.t: skipped as requested' "${diff[@]}" --ignore d.t
 B "ALTER TABLE d.t MODIFY q BIGINT AFTER p"
-expect "rows that were not compared are told" 1 'd.t: rows not compared, for the columns differ: 2 and 2 rows' "${diff[@]}"
+expect "rows that were not compared are told" 1 'd.t: rows not compared because the columns differ: 2 and 2 rows' "${diff[@]}"
 B "ALTER TABLE d.t MODIFY q INT AFTER p; SET GLOBAL max_allowed_packet = 1024"
 AB "CREATE TABLE d.w (id INT PRIMARY KEY, a VARCHAR(900), b VARCHAR(900)); INSERT INTO d.w VALUES (7,REPEAT('a',900),REPEAT('b',900))"
 expect "rows larger than a packet" 4 '"key": \{"id": "7"\}.*max_allowed_packet' "${diff[@]}"

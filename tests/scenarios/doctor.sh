@@ -66,10 +66,10 @@ clusters "$store" 'primary.allow = { "backup", "gc", "changefeed" } secondary.al
 expect "a sound pair" 0 'nothing is in the way' "${doctor[@]}"
 has '^  primary +SQL +127\.0\.0\.1:'
 has '^  primary +TLS +SQL: plain text; PD, TiCDC, status: plain text'
-has "^  primary +rights +.root.@.* has all for what the file allows"
+has "^  primary +rights +.root.@.* has all privileges for what the file allows"
 has "^  secondary +clock +PD's TSO is [0-9.]+ s "
 has "^  primary +clock +TiCDC's clock is [0-9.]+ s "
-has '^  primary +GC +tidb_gc_life_time = 10m0s, tidb_gc_enable = 1: .* and holds GC meanwhile'
+has '^  primary +GC +tidb_gc_life_time = 10m0s, tidb_gc_enable = 1: .* and holds GC during that time'
 has '^  primary +PD +v8\.5\.7-standin, 1 member, 1 of 1 store up'
 has '^  - +store +a probe object was put, listed, read and deleted'
 grep -q '^DELETE runs/drtest-doctor-' "$asked" && ok || bad "no probe was deleted: $(cat "$asked")"
@@ -86,10 +86,10 @@ for verb in PUT GET LIST DELETE; do
 	s3 "$verb"
 	clusters "$store" 'primary.allow = { "backup" }'
 	word=${verb,,}
-	[ "$verb" = DELETE ] && word='can be put and not be deleted, drtest-doctor-[0-9a-f]* is left there'
+	[ "$verb" = DELETE ] && word='can be written but not deleted, and drtest-doctor-[0-9a-f]* remains there'
 	[ "$verb" = DELETE ] || word="$word of a probe object"
 	expect "a key without $verb" 3 "in the way store: (a probe object )?$word: " "${doctor[@]}"
-	has 'way out: s3:'
+	has 'fix: s3:'
 	[ "$verb" = DELETE ] || { grep -c . "$asked" >/dev/null; [ "$verb" = PUT ] || grep -q '^DELETE' "$asked" && ok || bad "the probe was left after $verb"; }
 done
 
@@ -100,21 +100,21 @@ S -e "CREATE USER sink IDENTIFIED BY 'pw'; GRANT SELECT, INSERT, UPDATE ON *.* T
 few='primary.sql.user, primary.sql.password = "few", "pw"'
 clusters "$store" "$few"
 expect "who only compares" 3 "in the way primary: .few.@.%. lacks SHOW VIEW, for what the file allows" "${doctor[@]}"
-has "way out: GRANT SHOW VIEW ON \*\.\* TO .few.@.%."
+has "fix: GRANT SHOW VIEW ON \*\.\* TO .few.@.%."
 clusters "$store" "$few primary.allow = { 'write' }"
 expect "who writes" 3 ".few.@.%. lacks SHOW VIEW, INSERT, UPDATE, DELETE, CREATE, .*PROCESS" "${doctor[@]}"
 clusters "$store" 'primary.allow = { "changefeed" } secondary.allow = { "write" } secondary.sink = { user = "sink", password = "pw" }'
 expect "TiCDC's account lacks rights" 3 "in the way secondary: .sink.@.%. lacks ALTER, CREATE, CREATE VIEW, DELETE, DROP, INDEX, REFERENCES" "${doctor[@]}"
 clusters "$store" 'secondary.sink = { user = "sink", password = "other" }'
-expect "TiCDC's account has another password" 3 "secondary: TiCDC's account can't log in, tried from this machine: .*Access denied" "${doctor[@]}"
+expect "TiCDC's account has another password" 3 "secondary: TiCDC's account cannot log in from this machine: .*Access denied" "${doctor[@]}"
 clusters "$store" 'primary.allow = { "changefeed" } secondary.allow = { "write" } secondary.sql.user, secondary.sql.password = "two", "pw"'
-expect "TiCDC has no account, and none can be made" 3 "secondary: TiCDC has no account to write into it \(sink\), and .two.@.%. may make none" "${doctor[@]}"
+expect "TiCDC has no account, and none can be made" 3 "secondary: TiCDC has no account to write to it \(sink\), and .two.@.%. cannot create one" "${doctor[@]}"
 
 # ---- clocks
 clusters "$store" ''
 echo -90 >"$scratch/clock"
 expect "TiCDC's clock is wrong" 3 "in the way primary: TiCDC's clock is (89|9[0-1])\.[0-9]+ s behind this machine's" "${doctor[@]}"
-has 'way out: one source of time'
+has 'fix: one source of time'
 rm "$scratch/clock"
 
 # ---- the changefeed
@@ -127,5 +127,5 @@ clusters "$store" ''
 expect "a changefeed without a redo log" 3 'changefeed bare writes no redo log \(consistent\.level = "none"\)' "${doctor[@]}"
 make '{"changefeed_id": "live", "sink_uri": "mysql://root@127.0.0.1:'$((offset + 5000))'/", "replica_config": {"consistent": {"level": "eventual", "storage": "file://'$scratch'/redo", "flush_interval": 700}}}'
 sed -i 's|store = "|changefeed = "live", redo = "file://'"$scratch"'/other", &|' "$f"
-expect "its redo settings, and another log than the file's" 3 "changefeed live writes its redo log to file://$scratch/redo, and the file's redo is another" "${doctor[@]}"
+expect "its redo settings, and another log than the file's" 3 "changefeed live writes its redo log to file://$scratch/redo, but redo in the file is different" "${doctor[@]}"
 has '^  primary +changefeed +live is normal, .*consistent.level = "eventual", redo log in file://.*/redo, flushed each 700 ms, its meta each 200 ms'

@@ -28,12 +28,12 @@ plan() { # NAME PATTERN LINES: refused by the plan alone, nothing starts
 	script p "$3"
 	expect "$1" 2 "$2" "${run[@]}" "$scratch/p.lua" --plan --store file
 }
-plan "an unknown fault" "no fault 'frob'.*kill" 't:fault { frob = c }'
-plan "a fault that takes no such argument" "kill takes no 'by'" 't:fault { kill = c, by = "1s" }'
+plan "an unknown fault" "unknown fault 'frob'.*kill" 't:fault { frob = c }'
+plan "a fault that takes no such argument" "kill has no argument 'by'" 't:fault { kill = c, by = "1s" }'
 plan "two faults in one" "are two faults" 't:fault { kill = c, pause = c }'
 plan "a target of the wrong kind" "link" 't:fault { cut = c }'
 plan "an unknown part" "a part is tidb, tikv, pd or ticdc" 't:fault { kill = c, part = "disk" }'
-plan "a delay without a time" "by = \"20ms\"|delay wants" 't:fault { delay = l }'
+plan "a delay without a time" "by = \"20ms\"|delay needs" 't:fault { delay = l }'
 plan "a duration that is none" "duration" 't:fault { pause = c, lasts = "soon" }'
 plan "at and when" "two answers" 't:fault { kill = c, at = "1s", when = { busy = 1 } }'
 plan "an unknown condition" "when has no 'moon'" 't:fault { kill = c, when = { moon = 1 } }'
@@ -53,7 +53,7 @@ if command -v setpriv >/dev/null && [ "$(id -u)" = 0 ]; then
 	needs='needs = { "disk_full" },' script n ''
 	mkdir -m 777 "$scratch/nobody"
 	cp "$DRTEST" "$scratch/drtest" # which that user may reach
-	expect "a fault that this machine can't do is said before the run" 3 "only root can mount" \
+	expect "a fault that this machine can't do is said before the run" 3 "only root can create" \
 		setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$scratch/nobody" "$scratch/drtest" run "$scratch/n.lua" --store file --out "$scratch/nobody"
 fi
 
@@ -115,7 +115,7 @@ script k 't:note("up " .. tostring(c)); t:sleep "60s"'
 		sleep 0.1
 	done
 ) &
-expect "a server that somebody else killed" 4 'SIGKILL \(not ours' "${run[@]}" "$scratch/k.lua" --store file --seed 4242
+expect "a server that somebody else killed" 4 'SIGKILL \(not sent by drtest' "${run[@]}" "$scratch/k.lua" --store file --seed 4242
 wait
 
 # and the kernel itself
@@ -133,7 +133,7 @@ if [ -e /sys/fs/cgroup/memory/memory.oom_control ] && mkdir "$group" 2>/dev/null
 			sleep 0.1
 		done
 	) &
-	expect "a server that the kernel killed for memory" 4 'SIGKILL \(not ours; the kernel ran out of memory meanwhile\)' \
+	expect "a server that the kernel killed for memory" 4 'SIGKILL \(not sent by drtest; the kernel ran out of memory\)' \
 		"${run[@]}" "$scratch/m.lua" --store file --seed 4243
 	wait
 	rmdir "$group"
@@ -177,7 +177,7 @@ else
 fi
 
 # a clock that is off
-cluster=', clock = "soon"' plan "a clock that is off by nothing known" 'clock is how far' ""
+cluster=', clock = "soon"' plan "a clock that is off by nothing known" 'clock must be an offset' ""
 if find /usr/lib /usr/local/lib -name libfaketimeMT.so.1 2>/dev/null | grep -q .; then
 	cluster=', clock = "-2h"' needs='needs = { "clock" },' script c 'local off = os.time() - tonumber(c:query("SELECT UNIX_TIMESTAMP()")[1][1])
     t:check("the server is two hours behind", off > 7100 and off < 7300, tostring(off))'
@@ -203,7 +203,7 @@ sweep=$(sed -n 's/^sweep: //p' "$scratch/out")
 sed -i '$d' "$sweep/results.jsonl" # as if it had been interrupted before the last one
 expect "it goes on where it was" 0 '5 of 5 seeds: 5 pass' "$DRTEST" sweep "$scratch/s.lua" --seeds 1..3,7,9 --store file --resume "$sweep"
 [ "$(grep -c '^seed' "$scratch/out")" = 1 ] && ok || bad "it ran $(grep -c '^seed' "$scratch/out") seeds again, not 1"
-expect "another scenario can't go on with it" 2 'ran another thing' "$DRTEST" sweep "$scratch/f.lua" --seeds 1 --store file --resume "$sweep"
+expect "another scenario can't go on with it" 2 'ran something else' "$DRTEST" sweep "$scratch/f.lua" --seeds 1 --store file --resume "$sweep"
 sed -i 's/t:random(1) == 0/false/' "$scratch/s.lua"
 expect "a failing seed tells how to repeat it" 1 "again: drtest run $scratch/s.lua --store file --seed 3" \
 	"$DRTEST" sweep "$scratch/s.lua" --seeds 3 --store file --out "$scratch/sweeps"
@@ -220,23 +220,23 @@ expect "the faults are listed" 0 'stall_commit' "$DRTEST" chaos list
 expect "an unknown verb" 2 'list, proxy, kill' "$DRTEST" chaos frob
 expect "no such target" 2 "no run has a server 'nobody-is-called-so'" "$DRTEST" chaos kill nobody-is-called-so
 printf 'delay by=5ms\nfrob\nheal\nstats\nquit\n' >"$scratch/commands"
-expect "a proxy by hand" 0 "no fault 'frob'" bash -c "'$DRTEST' chaos proxy --upstream 1 <'$scratch/commands'"
+expect "a proxy by hand" 0 "unknown fault 'frob'" bash -c "'$DRTEST' chaos proxy --upstream 1 <'$scratch/commands'"
 grep -q '0 connections' "$scratch/out" && ok || bad "no stats: $(cat "$scratch/out")"
 setsid sleep 100 &
 sleeper=$!
 disown
 expect "pause and heal by hand" 0 'healed after its time' "$DRTEST" chaos pause $sleeper --lasts 50ms
-expect "the shell that calls" 2 'is one that this command runs under' "$DRTEST" chaos kill $$
+expect "the shell that calls" 2 'is a parent of this command' "$DRTEST" chaos kill $$
 # who has lost his parent is, to root, a service of the machine
 (setsid sleep 100 & echo $! >"$scratch/service")
 service=$(cat "$scratch/service")
 if [ "$(id -u)" = 0 ]; then
 	wait_for 10 sh -c "! grep -q '^PPid:.$$\$' /proc/$service/status"
-	expect "root's service" 2 "process $service is root's, and neither of a run of drtest nor started by the shell that calls: --foreign" "$DRTEST" chaos kill "$service"
+	expect "root's service" 2 "process $service belongs to root, but not to a run of drtest, and the calling shell did not start it: use --foreign" "$DRTEST" chaos kill "$service"
 	kill -0 "$service" && ok || bad "it was killed"
 	setpriv --reuid=12345 --clear-groups setsid sleep 100 & other=$!
 	wait_for 10 sh -c "[ \$(ps -o uid= -p $other) = 12345 ]"
-	expect "another user's" 2 "is another user's" "$DRTEST" chaos pause "$other" --lasts 10ms
+	expect "another user's" 2 "belongs to another user" "$DRTEST" chaos pause "$other" --lasts 10ms
 	kill "$other"
 	# the name of a run's folder in a command line makes nobody a server of it
 	setsid tail -f /dev/null /var/tmp/drtest-2026/lookalike/x 2>/dev/null & looks=$!

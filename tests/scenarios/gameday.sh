@@ -9,7 +9,7 @@ begin() { # ARGS…: a game day in the background, what is typed through descrip
 	"$DRTEST" gameday --on local --store file --out "$out" --seed 7 "${load[@]}" "$@" <"$scratch/typed" >"$scratch/day" 2>&1 &
 	day=$!
 	exec 9>"$scratch/typed"
-	wait_for 90 grep -q 'a load in a database of its own  *ok' "$scratch/day" || { bad "no load: $(cat "$scratch/day")"; return 1; }
+	wait_for 90 grep -q 'start a load in its own database  *ok' "$scratch/day" || { bad "no load: $(cat "$scratch/day")"; return 1; }
 	data=/var/tmp/drtest-$(basename "$(ls -d "$out"/*/ | tail -n 1)")
 	redo=$(grep -o 'redo log [a-z0-9]*:[^ ]*' "$scratch/day" | head -n 1 | cut -d' ' -f3)
 }
@@ -85,8 +85,8 @@ if begin --window 2s --kind nothing; then
 fi
 
 # ---- what is wrong; what is not allowed
-expect "no clusters" 2 '^drtest gameday: which clusters\? --clusters FILE' "$DRTEST" gameday
-expect "a window that is none" 2 "^drtest: option window: 'soon' is no duration" "$DRTEST" gameday --on local --window soon
+expect "no clusters" 2 '^drtest gameday: --clusters FILE is missing' "$DRTEST" gameday
+expect "a window that is none" 2 "^drtest: option window: 'soon' is not a duration" "$DRTEST" gameday --on local --window soon
 cat >"$scratch/clusters.lua" <<'L'
 local function at(port) return { sql = { host = "127.0.0.1", port = port }, pd = "http://127.0.0.1:1", ticdc = "http://127.0.0.1:1" } end
 local primary, secondary = at(1), at(2)

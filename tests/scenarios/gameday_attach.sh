@@ -8,7 +8,7 @@ mkfifo "$scratch/typed"
 	<"$scratch/typed" >"$scratch/day" 2>&1 &
 day=$!
 exec 9>"$scratch/typed"
-wait_for 120 grep -q 'a load in a database of its own  *ok' "$scratch/day" && ok || bad "no load: $(cat "$scratch/day")"
+wait_for 120 grep -q 'start a load in its own database  *ok' "$scratch/day" && ok || bad "no load: $(cat "$scratch/day")"
 alive() { pgrep -f "$TIUP_HOME/data/primary/" >/dev/null; }
 gone() { ! alive; }
 alive && ok || bad "the primary died before its time: $(cat "$scratch/day")"

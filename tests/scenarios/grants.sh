@@ -24,7 +24,7 @@ A -e "CREATE DATABASE shop; USE shop; CREATE TABLE t (id INT PRIMARY KEY AUTO_IN
 backup=("$DRTEST" backup --source-uri "$(uri drtest_rehearse "$a")" --storage "file://$scratch/full")
 restore=("$DRTEST" restore --target-uri "$(uri drtest_scratch "$b")" --storage "file://$scratch/full")
 apply=("$DRTEST" redo apply --time-zone +00:00 --sink-uri "$(uri drtest_scratch "$b")" --storage)
-expect "a backup by drtest_rehearse" 0 "triggers, which this account can't see" "${backup[@]}"
+expect "a backup by drtest_rehearse" 0 "triggers, which this account cannot see" "${backup[@]}"
 expect "a restore by drtest_scratch, a foreign definer's view too" 0 'Rows +2' "${restore[@]}"
 expect "a compare by drtest_compare" 0 'b equals a: 2 rows .*trigger \*, event \*' "$DRTEST" diff --a "$(uri drtest_compare "$a")" --b "$(uri drtest_compare "$b")"
 for l in keyswap real-ddl; do B <"tests/fixtures/redo/$l/initial.sql"; done
@@ -84,7 +84,7 @@ done
 for right in SELECT INSERT UPDATE DELETE ALTER CREATE DROP INDEX PROCESS TRIGGER; do
 	without drtest_scratch "$right" "replay: .* lacks .*$right.*GRANT .*$right" "${apply[@]}" "$(log real-ddl)"
 done
-without drtest_compare SELECT '[ab] does not let us see shop.t.*GRANT SELECT' "$DRTEST" diff --a "$(uri drtest_compare "$a")" --b "$(uri drtest_compare "$b")" --tables shop.t
+without drtest_compare SELECT '[ab] does not show shop.t.*GRANT SELECT' "$DRTEST" diff --a "$(uri drtest_compare "$a")" --b "$(uri drtest_compare "$b")" --tables shop.t
 
 # ---- rights on some databases alone are enough where no others are needed
 B -e "CREATE USER few@'%' IDENTIFIED BY 'pw'; GRANT PROCESS ON *.* TO few@'%'; GRANT ALL ON redo_swap.* TO few@'%'; GRANT ALL ON \`drtest\\_feed\`.* TO few@'%'"
@@ -92,7 +92,7 @@ expect "rights on the log's databases alone" 0 'Apply redo log successfully' "$D
 expect "and not on others" 3 'lacks .* on real_ddl' "$DRTEST" redo apply --time-zone +00:00 --sink-uri "$(uri few "$b")" --storage "$(log real-ddl)"
 
 # ---- the command itself
-expect "no such role" 2 "'boss' is no role \(compare, watch, rehearse, drill\)" "$DRTEST" doctor --grants --role boss
-expect "no such kind" 2 "'oracle' is no kind of server" "$DRTEST" doctor --grants --kind oracle
-expect "a role without --grants" 2 'belong to --grants' "$DRTEST" doctor --role drill
+expect "no such role" 2 "'boss' is not a role \(use compare, watch, rehearse, drill\)" "$DRTEST" doctor --grants --role boss
+expect "no such kind" 2 "'oracle' is not a kind of server" "$DRTEST" doctor --grants --kind oracle
+expect "a role without --grants" 2 'need --grants' "$DRTEST" doctor --role drill
 expect "a name and a host of one's own, quoted" 0 "CREATE USER IF NOT EXISTS 'it\\\\'s'@'10.0.%' ACCOUNT LOCK" "$DRTEST" doctor --grants --role compare --user "it's" --host '10.0.%'

@@ -18,13 +18,13 @@ has 'ca = "/home/tidb/\.tiup/storage/cluster/clusters/prod/tls/ca\.crt"'
 has '^    -- allow = '
 [ "$(stat -c %a "$f")" = 600 ] && ok || bad "its mode is $(stat -c %a "$f")"
 cp "$f" "$scratch/before"
-expect "a file that is there" 2 'is there already, and stays as it is' "${init[@]}" --from tiup:standby
+expect "a file that is there" 2 'exists and is not overwritten' "${init[@]}" --from tiup:standby
 cmp -s "$f" "$scratch/before" && ok || bad "it was changed"
-expect "it allows nothing" 2 'the clusters file names no live redo log' "${plan[@]}"
+expect "it allows nothing" 2 'the clusters file has no redo log' "${plan[@]}"
 sed -i 's|^  -- redo = .*|  redo = "file:///nowhere",|; s|^  -- store = .*|  store = "file:///nowhere",|' "$f"
 expect "still nothing" 2 'does not allow backup on primary|names no cluster .scratch' "${plan[@]}"
 rm -f "$f"; ln -s "$scratch/elsewhere" "$f"
-expect "a link" 2 'is there already|Too many levels' "${init[@]}" --from tiup:standby
+expect "a link" 2 'is not overwritten|Too many levels' "${init[@]}" --from tiup:standby
 [ -e "$scratch/elsewhere" ] && bad "the link was followed" || ok
 rm -f "$f"
 expect "a cluster that tiup does not know" 3 '^drtest init: tiup cluster display nowhere: .*not found' "${init[@]}" --from tiup:nowhere
@@ -33,7 +33,7 @@ expect "the same twice" 2 'is 10\.0\.1\.10:4000, as primary is' "${init[@]}" --f
 [ -e "$f" ] && bad "a refused init left a file" || ok
 expect "names of one's own" 0 "^$f: scratch, new-primary" "${init[@]}" --from scratch=tiup:prod --from "new-primary=tiup:@$fixtures/tiup-standby.json"
 has '^  \["new-primary"\] = \{'
-has 'expendable = true, -- a cluster for drills alone'
+has 'expendable = true, -- a cluster only for drills'
 rm -f "$f"
 expect "operator 1" 0 "^$f: secondary, primary$" "${init[@]}" --from kubernetes:dr-drill
 has 'host = "primary-tidb\.dr-drill", port = 4000'

@@ -73,19 +73,19 @@ sql 'CREATE DATABASE IF NOT EXISTS swept; CREATE DATABASE IF NOT EXISTS foreign_
 expect 'prepare with a ledger' 0 'prepared' load oltp_write_only prepare "${guide[@]}" --mysql-db=swept --tables=2 --table-size=10 --ledger-rows
 expect 'cleanup that does not tell of the ledger' 0 '' load oltp_write_only cleanup "${guide[@]}" --mysql-db=swept --tables=2
 [ -z "$(sql "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'swept'")" ] && ok || bad "cleanup left $(sql 'SHOW TABLES FROM swept')"
-expect "somebody else's sbtest1" 2 'table foreign_db\.sbtest1 is not this load.s: its columns are id,mine, not id,k,c,pad; nothing was dropped' \
+expect "somebody else's sbtest1" 2 'table foreign_db\.sbtest1 does not belong to this load: its columns are id,mine, not id,k,c,pad; nothing was dropped' \
 	load oltp_write_only cleanup "${guide[@]}" --mysql-db=foreign_db --tables=2
 [ "$(sql "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'foreign_db'")" = 2 ] && ok || bad "cleanup dropped a table that is not its own"
 
 # bad input: one line
 expect 'unknown load' 2 '^drtest load: no load "nosuch": there are append, bank' load nosuch run "${guide[@]}"
-expect 'unknown option' 2 '^drtest load: there is no option --taples: did you mean --tables' load oltp_write_only run "${guide[@]}" --taples=3
-expect 'an option without its value' 2 '^drtest load: --tables wants a value' load oltp_write_only run --tables
-expect 'no option at all' 2 '^drtest load: there is no option --list' load --list
+expect 'unknown option' 2 '^drtest load: unknown option --taples: did you mean --tables' load oltp_write_only run "${guide[@]}" --taples=3
+expect 'an option without its value' 2 '^drtest load: --tables needs a value' load oltp_write_only run --tables
+expect 'no option at all' 2 '^drtest load: unknown option --list' load --list
 # a guide's command line: what means sysbench's default is taken, what does not is refused by name
 expect "sysbench's defaults" 0 'transactions: *20 ' load oltp_write_only run "${guide[@]}" --rate=0 --events=20 --mysql-ssl=off --mysql-storage-engine=innodb \
 	--auto_inc=on --secondary=off --skip_trx=off --create_secondary --range_size=100 --reconnect=0 --validate=off --rand-spec-pct=1 --mysql-ignore-errors=1213,1020,1205
-expect "not sysbench's default" 2 "^drtest load: --skip-trx=: load oltp_write_only has sysbench's default alone \(off\)" load oltp_write_only run --skip_trx
+expect "not sysbench's default" 2 "^drtest load: --skip-trx=: load oltp_write_only only supports sysbench's default \(off\)" load oltp_write_only run --skip_trx
 expect 'an engine' 2 "^drtest load: --mysql-storage-engine=rocksdb: .*\(innodb\)" load oltp_write_only run --mysql-storage-engine=rocksdb
 expect 'wrong value' 2 "^drtest load: --time: 'soon' is not a number" load oltp_write_only run "${guide[@]}" --time=soon
 expect 'wrong rate' 2 '^drtest load: .*rate "fast"' load oltp_write_only run "${guide[@]}" --rate=fast
@@ -109,7 +109,7 @@ end }
 END
 expect 'an error in event()' 2 '^drtest load: worker 1, sequence 7: broken: .*broken.lua:3: attempt to call' load "$scratch/broken.lua" run "${guide[@]}" --threads=1 --rate=0
 grep -q 'transactions: *6 ' "$scratch/out" && ok || bad "the figures up to the error are lost"
-expect 'backlog' 3 '[0-9]+ transactions are due and not begun: the server does not keep up with the rate of 90000/s' \
+expect 'backlog' 3 '[0-9]+ transactions are overdue: the server does not keep up with the rate of 90000/s' \
 	load oltp_write_only run "${guide[@]}" --rate=90000 --backlog-max=10000 --time=9
 
 # four shards are one load
@@ -140,7 +140,7 @@ for part in 'latency', 'queued', 'served':
     assert four[part]['sum_us'] == sum(r[part]['sum_us'] for r in results)
     assert four[part]['max_us'] == max(r[part]['max_us'] for r in results)
 END
-expect 'the place was used' 2 'has met there already' load ledger run "${guide[@]}" --shard=1/4 --rendezvous="file://$scratch/meet"
+expect 'the place was used' 2 'another run has already used this place' load ledger run "${guide[@]}" --shard=1/4 --rendezvous="file://$scratch/meet"
 find "$scratch/meet/piece" "$scratch/meet/word" -type f 2>/dev/null | grep . && bad "words of shards that ended are left" || ok
 # the histograms are those of the ledgers, bucket by bucket
 tests/kubernetes/histograms.py "$scratch/joined" "$scratch"/meet/result/*.json >"$scratch/out" && ok || bad "$(cat "$scratch/out")"
@@ -160,7 +160,7 @@ wait "${shards[1]}" && wait "${shards[4]}" && ok || bad "shards 1 and 4: $(cat "
 wait "${shards[2]}" "${shards[3]}" 2>/dev/null
 given_up() { load report "file://$scratch/cut" >"$scratch/cut.out" 2>&1; [ $? != 3 ]; }
 wait_for 60 given_up || bad "$(cat "$scratch/cut.out")"
-expect 'a shard was killed' 4 '^Shard 3 \(workers 5 to 6\) was killed: it left no result. Until its last word' load report "file://$scratch/cut" --ledger-dir="$scratch/cutl"
+expect 'a shard was killed' 4 '^Shard 3 \(workers 5 to 6\) was killed: it wrote no result. Until its last update' load report "file://$scratch/cut" --ledger-dir="$scratch/cutl"
 grep -q '^Shard 2 ended early, after .*: interrupted' "$scratch/out" && grep -q '^4 shards, 8 workers' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
 grep -q '^Ledgers: 8 files' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
 expect 'its ledger is judged' 0 '^PASS +ledger: ' "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/cutl" --server "mysql://root@127.0.0.1:$port" --mysql-db cut \
@@ -168,7 +168,7 @@ expect 'its ledger is judged' 0 '^PASS +ledger: ' "$DRTEST" judge oltp_write_onl
 grep -q '^PASS    model' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
 expect 'killed, for machines' 4 '"workers_from": 5' load report "file://$scratch/cut" --json
 rm "$scratch/cut/word/00003.json" "$scratch"/cut/piece/00003/*
-expect 'it never said a word' 4 'Shard 3 .* never said a word: all its transactions are unknown: ' load report "file://$scratch/cut" --ledger-dir="$scratch/cutn"
+expect 'it never wrote an update' 4 'Shard 3 .* never wrote an update: all its transactions are unknown: ' load report "file://$scratch/cut" --ledger-dir="$scratch/cutn"
 expect 'its rows are no strays' 0 '^PASS +ledger: ' "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/cutn" --server "mysql://root@127.0.0.1:$port" --mysql-db cut \
 	--tables 3 --table-size 500 --rand-type uniform --rand-seed 7
 rm "$scratch/meet/result/00003.json"
@@ -178,9 +178,9 @@ start = json.load(open(sys.argv[1]))
 start['wall_us'] = int(time.time() * 1e6)
 json.dump(start, open(sys.argv[1], 'w'))
 END
-expect 'a shard still runs' 3 'shard 3 has left no result yet' load report "file://$scratch/meet"
-expect 'no meeting' 3 'no run has met there' load report "file://$scratch/nowhere"
-expect 'shard alone' 2 '--shard and --rendezvous go together' load ledger run --shard=1/2
+expect 'a shard still runs' 3 'shard 3 has not written a result' load report "file://$scratch/meet"
+expect 'no meeting' 3 'no run used this place' load report "file://$scratch/nowhere"
+expect 'shard alone' 2 '--shard and --rendezvous must be used together' load ledger run --shard=1/2
 
 # a verdict over a drill made by hand
 model=(--mysql-db=judged --rand-seed=42)
@@ -197,12 +197,12 @@ expect 'a copy' 0 '' "$DRTEST" backup --source-uri "mysql://root@127.0.0.1:$port
 expect 'of it' 0 '' "$DRTEST" restore --target-uri "mysql://root@127.0.0.1:$twin" --storage "file://$scratch/full"
 expect 'compared with itself' 2 'other and server are one server' bash -c "judge --rand-seed 42 --compare mysql://root@localhost:$port"
 expect 'judged by hand' 0 '^PASS +model: ' bash -c "judge --rand-seed 42 --compare mysql://root@127.0.0.1:$twin"
-grep -q '^PASS    ledger: 60 of 60 acknowledged' "$scratch/out" && grep -q "it can't see: " "$scratch/out" && grep -q '^PASS    compare' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
-expect 'without its seed' 4 '^UNKNOWN model: the seed is not told' bash -c judge
-expect 'another seed' 1 '^FAIL +model: .*were `prepare` and `run` given the same --rand-seed' bash -c "judge --rand-seed 43"
+grep -q '^PASS    ledger: 60 of 60 acknowledged' "$scratch/out" && grep -q "cannot see: " "$scratch/out" && grep -q '^PASS    compare' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
+expect 'without its seed' 4 '^UNKNOWN model: the seed is missing' bash -c judge
+expect 'another seed' 1 '^FAIL +model: .*did `prepare` and `run` have the same --rand-seed' bash -c "judge --rand-seed 43"
 sql 'DELETE FROM judged.drtest_ledger WHERE worker = 2 AND seq = 3'
 expect 'a lost transaction' 1 '^FAIL +ledger: 59 of 60' bash -c "judge --rand-seed 42 --json --lost $scratch/lost; judge --rand-seed 42"
-expect 'no ledger' 2 'there is no such folder' "$DRTEST" judge bank --ledger-dir /nowhere --server mysql://root@127.0.0.1:1
+expect 'no ledger' 2 'no such directory' "$DRTEST" judge bank --ledger-dir /nowhere --server mysql://root@127.0.0.1:1
 
 # nobody gets through: said while it lasts, and at the end
 cat >"$scratch/gate.lua" <<'END'
@@ -219,10 +219,10 @@ echo "SELECT GET_LOCK('gate', 1000);" >&7
 wait_for 60 grep -q 1 "$scratch/held" || bad "the gate is not held"
 load "$scratch/gate.lua" run "${guide[@]}" --mysql-db=test --threads=3 --rate=0 --time=0 --json >"$scratch/gate.json" 2>"$scratch/gate.err" 7>&- &
 run=$!
-wait_for 120 grep -q 'nothing got through for [0-9]* s: 3 of 3 workers wait' "$scratch/gate.err" || bad "a stall is not told: $(cat "$scratch/gate.err")"
+wait_for 120 grep -q 'no transaction has succeeded for [0-9]* s: 3 of 3 workers are waiting' "$scratch/gate.err" || bad "a stall is not told: $(cat "$scratch/gate.err")"
 exec 7>&-
 wait $holder
-wait_for 120 grep -q 'get through again' "$scratch/gate.err" || bad "its end is not told: $(cat "$scratch/gate.err")"
+wait_for 120 grep -q 'transactions succeed again' "$scratch/gate.err" || bad "its end is not told: $(cat "$scratch/gate.err")"
 kill -INT $run; wait $run
 python3 -c '
 import json, sys
@@ -243,9 +243,9 @@ return scenario { name = "stands_still", run = function(t)
 end }
 END
 sed "s/con:query.*/con:query 'DO SLEEP(12)'/; s/statements = {}/statements = {}, prepare = function() end/" "$scratch/gate.lua" >"$scratch/sleeper.lua"
-expect 'a drill under a load that stands still' 4 "UNKNOWN: the load's transactions get through: nothing got through" \
+expect 'a drill under a load that stands still' 4 "UNKNOWN: the load's transactions get through: no transaction succeeded" \
 	"$DRTEST" run "$scratch/stands_still.lua" --on local --store file --out "$scratch/runs"
-grep -q 'note: load .*: nothing got through for [0-9]* s: 2 transactions wait' "$scratch/out" && ok || bad "no word while it lasts: $(cat "$scratch/out")"
+grep -q 'note: load .*: no transaction has succeeded for [0-9]* s: 2 transactions are waiting' "$scratch/out" && ok || bad "no word while it lasts: $(cat "$scratch/out")"
 [ -s "$scratch"/runs/*-stands_still-42/load-sleeper.lua ] && ok || bad "the load's file is not kept with the run"
 grep -q 'a load that stands still  *unknown' "$scratch/out" && ok || bad "the step's line: $(cat "$scratch/out")"
 

@@ -53,13 +53,13 @@ looked=$!
 wait_for 60 looks metrics 'scenario="slow"' && ok || bad "the figures of a sweep's run: $(cat "$scratch/looked.out")"
 wait $looked && ok || bad "a sweep that is looked on: $(cat "$scratch/looked.out")"
 for command in "suite $scratch/slow-night.lua" "sweep $scratch/slow.lua --seeds 1..2"; do
-	expect "$command: two at a time" 2 'show one run at a time: without --jobs' "$DRTEST" $command --jobs 2 --metrics 9464
-	expect "$command: any port" 2 'each run would have another port: name one' "$DRTEST" $command --metrics 0
+	expect "$command: two at a time" 2 'show one run at a time; remove --jobs' "$DRTEST" $command --jobs 2 --metrics 9464
+	expect "$command: any port" 2 'each run would use another port: give one' "$DRTEST" $command --metrics 0
 	expect "$command: no address" 2 "live" "$DRTEST" $command --live 'no address'
 done
-expect "no part of a suite" 2 "no run's title holds 'nothing'" "$DRTEST" suite "$scratch/night.lua" -k nothing
+expect "no part of a suite" 2 "no run has 'nothing' in its title" "$DRTEST" suite "$scratch/night.lua" -k nothing
 printf 'return { suite = "broken-gate", runs = { { "quick" } }, gate = { "work_ms <= 5" } }\n' >"$scratch/gate.lua"
-expect "a gate alone is broken" 1 'FAIL of the gate: no run failed' "$DRTEST" suite "$scratch/gate.lua" --out "$scratch/part" -- --store file
+expect "a gate alone is broken" 1 'FAIL from the gate: no run failed' "$DRTEST" suite "$scratch/gate.lua" --out "$scratch/part" -- --store file
 for i in 4 5 6; do "${quick[@]}" --seed $i --folder-file "$scratch/folder" >/dev/null 2>&1; done
 [ -f "$(cat "$scratch/folder")/report.html" ] && ok || bad "--folder-file names no run folder"
 expect "the gate holds" 0 '^holds +work_ms median' "$DRTEST" gate --out "$out" --rule 'work_ms <= 1.2x'
@@ -71,11 +71,11 @@ expect "compare" 0 'work_ms .*p = ' "$DRTEST" changes --out "$out" --all last:3 
 expect "compare two folders" 0 'holds +true -> false|holds +false -> true|same|%' "$DRTEST" changes --all "$(cat "$scratch/folder")" "$(find "$out" -maxdepth 1 -name '*quick-42')"
 expect "compare within a scenario" 2 "no run of scenario 'failover' .*runs of quick" "$DRTEST" changes --out "$out" --scenario failover last:1 last:1
 expect "options in which runs differ" 0 'quick .* ms=200' "$DRTEST" history --out "$out"
-expect "no such verdict" 2 "'foo' is none of pass, fail" "$DRTEST" history --out "$out" --verdict foo
+expect "no such verdict" 2 "'foo' is not one of pass, fail" "$DRTEST" history --out "$out" --verdict foo
 expect "no such scenario" 2 "no run of scenario 'nosuch'" "$DRTEST" history --out "$out" --scenario nosuch
 expect "no such scenario in the trend" 2 "no run of scenario 'nosuch'" "$DRTEST" trend --out "$out" --scenario nosuch
 expect "trend" 0 'trend.html: 10 runs' "$DRTEST" trend --out "$out"
-expect "a forecast from runs without a replay" 2 'have an RTO with a replay in it: a forecast needs 5' "$DRTEST" forecast --out "$out"
+expect "a forecast from runs without a replay" 2 'have an RTO with a replay, but a forecast needs 5' "$DRTEST" forecast --out "$out"
 expect "a forecast without runs" 2 'no run that passed' "$DRTEST" forecast --out "$scratch/nowhere"
 expect "a forecast of no such scenario" 2 "no run of scenario 'nosuch'" "$DRTEST" forecast --out "$out" --scenario nosuch
 expect "Prometheus' text" 0 '' "$DRTEST" report --prometheus "$scratch/p.prom" "$(cat "$scratch/folder")"
@@ -98,16 +98,16 @@ expect "no such suite" 2 '^drtest suite: suite .*nothing.lua: No such file' "$DR
 expect "a suite is no scenario" 2 '^drtest run: .* is a suite: drtest suite' "$DRTEST" run "$scratch/night.lua"
 expect "a scenario is no suite" 2 '^drtest suite: .* is a scenario: drtest run ' "$DRTEST" suite "$scratch/quick.lua"
 bad_suite() { printf '%s\n' "$2" >"$scratch/bad.lua"; expect "$1" 2 "^drtest suite: .*$3" "$DRTEST" suite "$scratch/bad.lua"; }
-bad_suite "an unknown field" 'return { suite = "x", runs = { { "quick" } }, gates = {} }' "no 'gates'"
+bad_suite "an unknown field" 'return { suite = "x", runs = { { "quick" } }, gates = {} }' "field 'gates'"
 bad_suite "no runs" 'return { suite = "x", runs = {} }' 'has no run'
 bad_suite "a bad rule" 'return { suite = "x", runs = { { "quick" } }, gate = { "rpo_ms" } }' "rule 'rpo_ms'"
 bad_suite "a bad seed" 'return { suite = "x", runs = { { "quick", seeds = { "a" } } } }' "seed 'a'"
 bad_suite "too many" 'local s = {} for i = 1, 100 do s[i] = i end return { suite = "x", runs = { { "quick", seeds = s, set = { a = s } } } }' 'more than 1,000'
-bad_suite "no end" 'while true do end' 'without end'
+bad_suite "no end" 'while true do end' 'does not finish'
 bad_suite "reaches out" 'os.execute("touch /tmp/never")' 'nil value'
 expect "a bad rule of the gate" 2 "^drtest gate: --rule: rule 'rto'" "$DRTEST" gate --rule rto
 expect "a limit in time for a figure without" 2 "its limit is a time" "$DRTEST" gate --rule 'rto <= 30s'
-expect "an option that was meant" 2 '^drtest run: there is no option --sed: did you mean --seed' "$DRTEST" run --sed 3 failover
-expect "a command that was meant" 2 "^drtest: there is no command 'histroy': did you mean 'history'" "$DRTEST" histroy
+expect "an option that was meant" 2 '^drtest run: unknown option --sed: did you mean --seed' "$DRTEST" run --sed 3 failover
+expect "a command that was meant" 2 "^drtest: unknown command 'histroy': did you mean 'history'" "$DRTEST" histroy
 expect "a scenario as a command" 2 "is a scenario: drtest run failover" "$DRTEST" failover
 expect "no such side" 2 '^drtest changes: ' "$DRTEST" changes "$scratch/none" "$scratch/none"

@@ -53,7 +53,7 @@ return scenario { name = "feed", options = { what = { "feed", "refused, twice, f
     t:check("equal at both snapshots", t.verify.sums(secondary, backup))
     local function create() return primary:changefeed { id = "forth", sink = secondary, start_ts = backup.ts, redo = store:url "redo/forth" } end
     if opt.what == "no-feed" then
-      refused("have to be of one version", create)
+      refused("must have the same version", create)
       refused("mysql://user:password@host:port/", create)
     end
     if opt.what == "used-redo" then primary:backup(store:url "redo/forth") end
@@ -68,7 +68,7 @@ return scenario { name = "feed", options = { what = { "feed", "refused, twice, f
       t:fault { kill = store }
       t:eventually("drtest says what TiCDC does not", "60s", function()
         local e = feed:status().error
-        return e:find("have not moved for %d+ s though TiCDC says normal: its store does not answer") ~= nil, e
+        return e:find("have not moved for %d+ s although TiCDC reports normal: its store does not respond") ~= nil, e
       end)
       store:start()
       primary:sql "INSERT INTO d.t VALUES (4)"
@@ -80,7 +80,7 @@ return scenario { name = "feed", options = { what = { "feed", "refused, twice, f
       primary:sql "INSERT INTO d.t VALUES (4)"
       t:eventually("who stands still is said, and nobody else", "60s", function()
         local e = feed:status().error
-        return e:find("its sink does not answer") ~= nil and not e:find("its store does not answer"), e
+        return e:find("its sink does not respond") ~= nil and not e:find("its store does not respond"), e
       end)
       frozen:heal()
       late:heal()
@@ -88,7 +88,7 @@ return scenario { name = "feed", options = { what = { "feed", "refused, twice, f
       local still = t:fault { pause = feed }
       t:eventually("TiCDC's silence is told, and ends nothing", "60s", function()
         local e = feed:status().error
-        return e:find("TiCDC's API has not answered for %d+ s") ~= nil, e
+        return e:find("TiCDC's API has not responded for %d+ s") ~= nil, e
       end)
       still:heal()
       primary:sql "INSERT INTO d.t VALUES (4)"
@@ -120,7 +120,7 @@ cat "$scratch/out"
 grep -q 'stand-ins, not the real tools' "$scratch/out" && ok || bad "the stand-ins are not named"
 grep -Eq 'in the middle of a flush to the secondary' "$scratch/out" && grep -Eq 'before: [1-9][0-9,]* torn transactions?, after: 0' "$scratch/out" && ok ||
 	bad "the disaster tore nothing: $(cat "$scratch/out")"
-grep -q 'restore on secondary: RESTORE brought 1 notes of the other' "$scratch/out" && ok || bad "what RESTORE brought along is not told: $(cat "$scratch/out")"
+grep -q 'restore on secondary: RESTORE restored 1 records of the other' "$scratch/out" && ok || bad "what RESTORE brought along is not told: $(cat "$scratch/out")"
 dir=$(find "$out" -mindepth 1 -maxdepth 1 -type d | head -n 1)
 for f in journal.jsonl.zst result.json report.html junit.xml ledger logs logs/primary-tidb-0.log logs/primary-cdc-0.log; do
 	[ -e "$dir/$f" ] && ok || bad "the run folder lacks $f"
@@ -153,7 +153,7 @@ TICDC_NEWARCH=true LIMIT=60 expect "a changefeed in the new architecture" 0 'PAS
 nothing_left "the new architecture"
 
 # ---- the store goes away: TiCDC says normal, and drtest asks the store
-LIMIT=90 expect "the store dies" 0 'note: changefeed forth: .*its store does not answer' "$DRTEST" run "$scratch/feed.lua" --on playground --out "$out" \
+LIMIT=90 expect "the store dies" 0 'note: changefeed forth: .*its store does not respond' "$DRTEST" run "$scratch/feed.lua" --on playground --out "$out" \
 	--set what=store-dies
 nothing_left "the store's death"
 
@@ -207,7 +207,7 @@ STANDIN_TIUP=1.16.4 fails "TiDB dies, as 1.16.4 says it" start "tidb-dies=1" 3 '
 
 # ---- before the run
 PATH=${PATH#*standins:} expect "tiup is missing" 3 'tiup is not on PATH' "${run[@]}"
-STANDIN_TIUP=1.9.1 expect "tiup is too old" 3 'port-offset, which came with 1.16.1' "${run[@]}"
+STANDIN_TIUP=1.9.1 expect "tiup is too old" 3 'port-offset, available since 1.16.1' "${run[@]}"
 mv "$TIUP_HOME/bin/root.json" "$scratch/"
 expect "an empty TIUP_HOME" 3 'root.json is not there' "${run[@]}"
 mv "$scratch/root.json" "$TIUP_HOME/bin/"
@@ -217,20 +217,20 @@ expect "a wrong version" 2 "is not a version as v8.5.7" "$DRTEST" run scenarios/
 fails "a download is refused" start "download" 3 'start primary: tiup says: Failed to run component playground: .*failed to download'
 fails "no such component" start "boot" 3 'start primary: tiup says: Playground bootstrapping failed: unknown component'
 fails "PD is not ready" start "pd-late" 3 'tiup says: Playground bootstrapping failed: failed to wait PD 127.0.0.1:[0-9]+ to be ready'
-fails "another program listens there" start "foreign" 3 'what listens on 127.0.0.1:[0-9]+ is no TiDB'
+fails "another program listens there" start "foreign" 3 'the server at 127.0.0.1:[0-9]+ is not TiDB'
 fails "playground ends by itself" start "ends=1" 3 'primary: playground ended by itself: exit 1'
 fails "TiDB dies" start "tidb-dies=1" 3 'tidb-0: exit status 3 ended by itself \(tidb.log ends: .*asked to die'
 
 # ---- in the steps
-fails "BACKUP: the prefix was used" feed "" 3 'BACKUP: .* was used before \([0-9]+ objects.*one fresh prefix for each run' --set what=twice
+fails "BACKUP: the prefix was used" feed "" 3 'BACKUP: .* was used before \([0-9]+ objects.*use a new prefix for each run' --set what=twice
 fails "BACKUP: refused" feed "backup=[BR:Backup:ErrBackupGCSafepointExceeded]backup GC safepoint exceeded||Access denied, you need BACKUP_ADMIN||NoSuchBucket: The specified bucket does not exist" \
-	3 'Backup failed: NoSuchBucket.*\(8124\) \(way out: the bucket is not there' --set what=refused
+	3 'Backup failed: NoSuchBucket.*\(8124\) \(fix: the bucket does not exist' --set what=refused
 fails "RESTORE: not fresh" feed "restore=[BR:Restore:ErrRestoreNotFreshCluster]cluster is not fresh" 3 \
-	'Restore failed: .*cluster is not fresh.*\(8125\).*way out: the target has data'
+	'Restore failed: .*cluster is not fresh.*\(8125\).*fix: the target has data'
 fails "changefeed: refused" feed "create=CDC:ErrVersionIncompatible version is incompatible||CDC:ErrSinkURIInvalid sink uri invalid 'kafka'||CDC:ErrStartTsBeforeGC fail to create or maintain changefeed because start-ts 1 is earlier than GC safepoint" \
-	3 'TiCDC says: \[CDC:ErrStartTsBeforeGC\]fail to create.*way out: garbage collection has passed' --set what=no-feed
+	3 'TiCDC says: \[CDC:ErrStartTsBeforeGC\]fail to create.*fix: garbage collection has passed' --set what=no-feed
 fails "the redo log's prefix was used" feed "" 3 "the redo log's prefix: .* was used before" --set what=used-redo
 fails "changefeed: no redo is written" feed "level" 3 'was created with consistent.level = "none": it writes no redo log'
-fails "a VECTOR column" feed "vector=shop.item.embedding" 3 'redo log has no VECTOR that a replay could take: shop.item.embedding \(way out'
+fails "a VECTOR column" feed "vector=shop.item.embedding" 3 'a replay cannot read VECTOR columns from TiCDC.s redo log: shop.item.embedding \(fix: '
 fails "TiCDC says failed" feed "feed-dies=0" 3 'changefeed forth is failed: \[CDC:ErrGCTTLExceeded\]'
 fails "TiCDC dies" feed "cdc-dies=2" 3 'cdc-0: exit status 2 ended by itself'

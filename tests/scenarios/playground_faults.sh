@@ -66,7 +66,7 @@ LIMIT=60 expect "TiKV is dead" 0 '^PASS' "$DRTEST" run "$scratch/dead.lua" --on 
 	--set "says=Disconnected; 0 of 1 are up"
 nothing_left "TiKV's death"
 LIMIT=60 expect "PD is dead" 0 '^PASS' "$DRTEST" run "$scratch/dead.lua" --on playground --tidb-version v8.5.7 --store file --out "$out" --set part=pd \
-	--set "says=does not answer)"
+	--set "says=does not respond)"
 nothing_left "PD's death"
 
 # ---- what a ground can't is said before the run, not in its middle
@@ -76,5 +76,5 @@ return scenario { name = "cant", run = function(t)
   t:step("a", function() local c = t:cluster { name = "primary" } t:kill(c, "pd") t:check("x", true) end)
 end }
 L
-expect "on the local ground nothing has a PD" 3 "primary: the local ground can't kill one component" "$DRTEST" run "$scratch/cant.lua" --on local --store file \
+expect "on the local ground nothing has a PD" 3 "primary: the local ground cannot kill one component" "$DRTEST" run "$scratch/cant.lua" --on local --store file \
 	--out "$out"

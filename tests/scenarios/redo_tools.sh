@@ -22,14 +22,14 @@ expect "unless it is told to go on" 0 'would bring' "$DRTEST" redo apply --stora
 log keyswap
 file=$(find "$scratch/log" -name '*_row_*' | sort | sed -n 2p)
 mv "$file" "$(echo "$file" | sed 's/_row_\([0-9]*\)_/_row_9\1_/')"
-expect "a name that lies" 1 'BROKEN.*not its name' "$DRTEST" redo check --storage "$uri"
-expect "and no replay begins either" 3 'not its name' "$DRTEST" redo apply --storage "$uri" --sink-uri mysql://root@127.0.0.1:1/
-expect "unless it is told to go on, and it says so" 0 'left out: .*not its name' "$DRTEST" redo apply --storage "$uri" --dry-run --allow-gap
+expect "a name that lies" 1 'BROKEN.*not the one in its name' "$DRTEST" redo check --storage "$uri"
+expect "and no replay begins either" 3 'not the one in its name' "$DRTEST" redo apply --storage "$uri" --sink-uri mysql://root@127.0.0.1:1/
+expect "unless it is told to go on, and it says so" 0 'left out: .*not the one in its name' "$DRTEST" redo apply --storage "$uri" --dry-run --allow-gap
 
 log keyswap
 for f in "$scratch"/log/*_row_*; do cp "$f" "${f/redo-swap/redo-other}"; break; done
 expect "two changefeeds under one prefix" 1 'BROKEN.*two|BROKEN.*2 changefeeds' "$DRTEST" redo check --storage "$uri"
-expect "of which one has no meta" 1 'BROKEN.*no meta covers' "$DRTEST" redo check --storage "$uri"
+expect "of which one has no meta" 1 'BROKEN.*have no meta' "$DRTEST" redo check --storage "$uri"
 
 log keyswap
 printf D >"$scratch/log/delete_redo-swap"
@@ -69,8 +69,8 @@ expect "watch" 0 'if the primary died now' "$DRTEST" redo watch --once --storage
 expect "watch, for machines" 0 '"point":"462327645470720000".*"loss_ms":[0-9]+' "$DRTEST" redo watch --once --json --storage "$uri"
 expect "watch, for Prometheus" 0 '^drtest_redo_loss_seconds [0-9.]+$' "$DRTEST" redo watch --once --prometheus --storage "$uri"
 expect "an old log is more than 10 s behind" 1 'WARNING' "$DRTEST" redo watch --once --warn-rpo 10s --storage "$uri"
-expect "which no flush interval explains" 0 '^WARNING: the flush interval explains 5\.2 s of that' "$DRTEST" redo watch --once --storage "$uri"
-expect "the changefeed's own interval counts" 0 '^WARNING: the flush interval explains 13\.2 s of that' "$DRTEST" redo watch --once --flush-interval 10s --storage "$uri"
+expect "which no flush interval explains" 0 '^WARNING: the flush interval explains only 5\.2 s of that' "$DRTEST" redo watch --once --storage "$uri"
+expect "the changefeed's own interval counts" 0 '^WARNING: the flush interval explains only 13\.2 s of that' "$DRTEST" redo watch --once --flush-interval 10s --storage "$uri"
 expect "for machines it is a field" 0 '"promised_ms":5200,"beyond_promise":true' "$DRTEST" redo watch --once --json --storage "$uri"
 expect "an interval that is none" 2 'is not a time' "$DRTEST" redo watch --once --flush-interval soon --storage "$uri"
 point() { # old|now: the log's meta stands where it began, then or now
@@ -87,7 +87,7 @@ point() { # old|now: the log's meta stands where it began, then or now
 }
 rm "$scratch"/log/*_row_* "$scratch"/log/*_ddl_*
 point old
-expect "a changefeed that has flushed nothing is told as that" 0 'WARNING.*no row yet.*young changefeed' "$DRTEST" redo watch --once --storage "$uri"
+expect "a changefeed that has flushed nothing is told as that" 0 'WARNING.*no row yet.*new changefeed' "$DRTEST" redo watch --once --storage "$uri"
 point now
 expect "no warning while the interval explains it" 0 '"promised_ms":1803200,"beyond_promise":false' \
 	"$DRTEST" redo watch --once --json --flush-interval 30m --storage "$uri"

@@ -58,7 +58,7 @@ for name in 't:in_step is now t:caught_up' 't:settled is now t:redo_caught_up' '
 	"t.verify.ledger's held is now snapshot" 'cluster:now is now cluster:current_tso' 'cluster:left_out is now cluster:ineligible_tables' \
 	'cluster:take_back is now cluster:flashback' "changefeed's flush is now flush_interval" "changefeed's meta is now meta_flush_interval" \
 	'load:lost is now load:wait_disconnected' 'load:window is now load:interval' 'the fault hole is now black_hole'; do
-	n=$(grep -c "note: $name; the old name goes with the next version" "$scratch/out")
+	n=$(grep -c "note: $name; the next version removes the old name" "$scratch/out")
 	[ "$n" = 1 ] && ok || bad "'$name' is told $n times"
 done
 
@@ -68,7 +68,7 @@ was() {
 	local command=$1 old=$2 now=$3
 	shift 3
 	echo quit | timeout "$(patience 60)" "$DRTEST" "$@" >"$scratch/out" 2>&1
-	[ "$(grep -c "^note: drtest $command: --$old is now --$now; the old name goes with the next version" "$scratch/out")" = 1 ] && ok || bad "$* : $(head -n 3 "$scratch/out")"
+	[ "$(grep -c "^note: drtest $command: --$old is now --$now; the next version removes the old name" "$scratch/out")" = 1 ] && ok || bad "$* : $(head -n 3 "$scratch/out")"
 	grep -q 'no option' "$scratch/out" && bad "$* : $(cat "$scratch/out")"
 }
 log=file://$PWD/tests/fixtures/redo/small/log
@@ -89,5 +89,5 @@ was capacity from min-rate capacity --plan --from 100
 was capacity to max-rate capacity --plan --to 100
 was feed flush-ms flush-interval feed --source-uri mysql://root@127.0.0.1:1 --flush-ms 2000
 was feed meta-ms meta-flush-interval feed --source-uri mysql://root@127.0.0.1:1 --meta-ms 200
-expect "an old command" 2 '^note: drtest compare is now drtest changes; the old name goes with the next version' "$DRTEST" compare "$scratch/none" "$scratch/none"
+expect "an old command" 2 '^note: drtest compare is now drtest changes; the next version removes the old name' "$DRTEST" compare "$scratch/none" "$scratch/none"
 expect "a value of an old name is looked at as ever" 2 "^drtest backup: --workers: '0' is not a number from 1 to 64" "$DRTEST" backup --threads 0

@@ -16,7 +16,7 @@ mkfifo typed
 "$DRTEST" gameday --on local --store file --out "$out" --seed 11 --window 3s --set tables=2 --set table_size=300 --set workers=4 --set rate=80 <typed >day 2>&1 &
 day=$!
 exec 9>typed
-wait_for 90 grep -q 'a load in a database of its own  *ok' day || bad "no load: $(cat day)"
+wait_for 90 grep -q 'start a load in its own database  *ok' day || bad "no load: $(cat day)"
 data=/var/tmp/drtest-$(basename "$(ls -d "$out"/*/ | tail -n 1)")
 of() { sed -n "s/^$2 *= *\"\{0,1\}\([^\"]*\)\"\{0,1\}\$/\1/p" "$data/$1/client.cnf"; }
 cat >pair.lua <<L
@@ -55,10 +55,10 @@ tells "the address of the secondary" 'mysql\+ssl://drtest:\$\(uri_encode "\$\{DB
 tells "the log, its keys named" 'export REDO_URI="s3://redo/primary-to-secondary\?access-key=\$\{STORE_KEY\}&secret-access-key=\$\{STORE_SECRET\}'
 tells "what has to be set" '^: "\$\{STORE_SECRET:\?is not set\}"$'
 tells "the time zone of the log" 'redo apply .* --time-zone \+00:00$'
-tells "what the drills took" '^\| service was away \| 2\.00 s \| 2\.00 s \| 1 \|'
+tells "what the drills took" '^\| time without service \| 2\.00 s \| 2\.00 s \| 1 \|'
 tells "the targets" 'at most 5s of writes'
 tells "PD" 'curl .*"https://10\.0\.1\.11:2379"/pd/api/v1/health'
-tells "a threshold" 'answered nobody for 60 s'
+tells "a threshold" 'not responded to anybody for 60 s'
 tells "a way out" 'the same command again'
 bash -n <(blocks book.md) && ok || bad "its commands are no shell's"
 python3 - book.html <<'PY' && ok || bad "book.html is not well formed"
@@ -108,7 +108,7 @@ else
 fi
 
 # ---- what is wrong
-expect "no clusters" 2 '^drtest runbook: --clusters FILE is wanted' "$DRTEST" runbook
+expect "no clusters" 2 '^drtest runbook: --clusters FILE is missing' "$DRTEST" runbook
 expect "PDF to nowhere" 2 '^drtest runbook: --format pdf needs --output FILE' "$DRTEST" runbook --clusters plain.lua --format pdf
 expect "no such format" 2 '^drtest runbook: --format: .doc. is not one of md' "$DRTEST" runbook --clusters plain.lua --format doc
 expect "no such file" 2 '^drtest runbook: --clusters: .*nosuch.lua' "$DRTEST" runbook --clusters nosuch.lua

@@ -27,21 +27,21 @@ expect "a check of a moving target" 2 'verify.same: load oltp_write_only writes 
 expect "bytes that are no text" 1 'FAIL 1 check, 1 failed' bash -c "run $n/bytes.lua"
 expect "a global" 2 "global.lua:4: undefined variable 'counter'" bash -c "run $n/global.lua"
 expect "a script reaches no files" 2 "undefined variable 'io'" bash -c "run $n/no_files.lua"
-expect "a store that is no server" 3 "store: a directory .--store file. can be neither killed nor cut off" "$DRTEST" run double_disaster --on local --store file --out "$out"
-expect "a mistyped scenario" 2 "there is no scenario 'failovr': did you mean 'failover'" "$DRTEST" run failovr
-expect "a mistyped suite" 2 "there is no suite 'nightli': did you mean 'nightly'" "$DRTEST" suite nightli
+expect "a store that is no server" 3 "store: a directory .--store file. cannot be killed or disconnected" "$DRTEST" run double_disaster --on local --store file --out "$out"
+expect "a mistyped scenario" 2 "no scenario 'failovr': did you mean 'failover'" "$DRTEST" run failovr
+expect "a mistyped suite" 2 "no suite 'nightli': did you mean 'nightly'" "$DRTEST" suite nightli
 expect "a scenario that is not there" 2 'no-such.lua: .*No such file' bash -c "run no-such.lua"
 expect "a syntax error with its line" 2 "syntax.lua:3: '}' expected near 'run'" bash -c "run $n/syntax.lua"
-expect "an unknown option" 2 "has no option 'tabels': did you mean 'tables'. \(it has .*tables" bash -c "run scenarios/failover.lua --set tabels=3"
+expect "an unknown option" 2 "has no option 'tabels': did you mean 'tables'. \(options: .*tables" bash -c "run scenarios/failover.lua --set tabels=3"
 expect "an option of the wrong type" 2 "option tables: 'many' is not a whole number" bash -c "run scenarios/failover.lua --set tables=many"
-expect "an option that is no duration" 2 "'soon' is no duration" bash -c "run scenarios/failover.lua --set soak=soon"
-expect "an option that is none of its choices" 2 "option instant: 'now' is none of busy, any" bash -c "run scenarios/failover.lua --set instant=now"
+expect "an option that is no duration" 2 "'soon' is not a duration" bash -c "run scenarios/failover.lua --set soak=soon"
+expect "an option that is none of its choices" 2 "option instant: 'now' is not one of busy, any" bash -c "run scenarios/failover.lua --set instant=now"
 expect "an option that was meant" 2 "did you mean 'tables'" bash -c "run scenarios/failover.lua --set tabels=3"
 expect "an option out of its bounds" 2 'option tables: 0 is not from 1 to 10000' bash -c "run scenarios/failover.lua --set tables=0"
 expect "a tool's wrong name" 2 "option replay of every scenario: 'foo' is not stock or both" bash -c "run scenarios/failover.lua --set replay=foo"
-expect "tools that are not here" 3 'failover on local can.t start: 3 things' env PATH=/usr/bin:/bin:/usr/sbin:/sbin DRTEST_MINIO="$(command -v true)" HOME=/nonexistent \
+expect "tools that are not here" 3 'failover on local cannot start: 3 things' env PATH=/usr/bin:/bin:/usr/sbin:/sbin DRTEST_MINIO="$(command -v true)" HOME=/nonexistent \
 	"$DRTEST" run scenarios/failover.lua --on local --store file --set replay=stock --set backup=br --set compare=sync_diff_inspector --out "$out"
-expect "a version of nothing" 2 '^drtest run: --tidb-version: the ground local has none' bash -c "run scenarios/failover.lua --on local --tidb-version 5.0"
+expect "a version of nothing" 2 '^drtest run: --tidb-version is only for --on playground' bash -c "run scenarios/failover.lua --on local --tidb-version 5.0"
 printf 'local scenario = require "drtest.scenario"\nreturn scenario { name = "typo", options = { soak = { "1s", "x" } }, run = function(t, opt) t:sleep(opt.sok) end }\n' >"$scratch/typo.lua"
 expect "a typo in the scenario's option" 2 "undefined option 'opt.sok'" bash -c "run $scratch/typo.lua --store file"
 [ -e "$out"/*-failover-42 ] && bad "a wrong option left a run folder" || ok
@@ -79,9 +79,9 @@ end) end }
 L
 target=("$DRTEST" run "$scratch/target.lua" --store file --out "$out")
 expect "a target that is met" 0 'PASS 3 checks' "${target[@]}" --max-rpo 2s --max-rpo 3
-expect "a window too wide" 1 'FAILED: target: RPO is at most 1 s \(--max-rpo\): lost 3 of 90 .*1.50 s before the disaster' "${target[@]}" --max-rpo 1s
-expect "too many lost" 1 'FAILED: target: at most 2 acknowledged transactions' "${target[@]}" --max-rpo 2
-expect "a target that was not measured" 4 'UNKNOWN: target: RTO is at most 30 s .*not measured' "${target[@]}" --max-rto 30s
+expect "a window too wide" 1 'FAILED: target: RPO at most 1 s \(--max-rpo\): lost 3 of 90 .*1.50 s before the disaster' "${target[@]}" --max-rpo 1s
+expect "too many lost" 1 'FAILED: target: at most 2 lost acknowledged transactions' "${target[@]}" --max-rpo 2
+expect "a target that was not measured" 4 'UNKNOWN: target: RTO at most 30 s .*not measured' "${target[@]}" --max-rto 30s
 expect "no target" 2 "max-rto: 'soon' is not a time" "${target[@]}" --max-rto soon
 
 # a scenario works through t: no C library, no file but those beside it, no bytecode
@@ -91,8 +91,8 @@ sandbox() { # NAME LUA PATTERN
 }
 sandbox "C libraries" 'package.loadlib' 'got nil'
 sandbox "ffi" 'select(2, pcall(require, "ffi"))' "got module 'ffi' not found"
-sandbox "another folder" 'select(2, pcall(require, "../x"))' 'no file beside the scenario can have the name'
-sandbox "bytecode" 'select(2, load("\27LJ"))' 'Lua source is wanted, not bytecode'
+sandbox "another folder" 'select(2, pcall(require, "../x"))' 'a file next to the scenario cannot have the name'
+sandbox "bytecode" 'select(2, load("\27LJ"))' 'must be Lua source, not bytecode'
 sandbox "text" 'load("return 6 * 7")()' 'got 42'
 
 # Ctrl-C reaches a loop that never waits; a second one is not needed
@@ -105,7 +105,7 @@ wait $pid
 [ $? = 130 ] && ok || bad "Ctrl-C in an endless loop: $(cat "$scratch/log")"
 
 # --keep leaves the servers up, and clean takes them down
-run=$("$DRTEST" run $n/waits.lua --out "$out" --keep --timeout 2s 2>&1 | sed -n 's/.*their data is in \([^;]*\);.*/\1/p')
+run=$("$DRTEST" run $n/waits.lua --out "$out" --keep --timeout 2s 2>&1 | sed -n 's/.*with their data in \([^;]*\);.*/\1/p')
 kept() { pgrep -f "mariadbd.*$run/" >"$scratch/kept"; }
 gone() { ! kept; }
 kept && ok || bad "--keep did not keep the server"

@@ -5,7 +5,7 @@
 LIMIT=90
 test=$(dirname "$DRTEST")/drtest-test
 [ -x "$test" ] || { echo "not built: $test"; exit 1; }
-expect "every planted defect is caught" 0 'each defect caught, no false alarm' "$test" selftest --seeds 2 --faults 1 --output "$scratch/table.json"
+expect "every planted defect is caught" 0 'every defect found, no false alarm' "$test" selftest --seeds 2 --faults 1 --output "$scratch/table.json"
 cat "$scratch/out"
 python3 - "$scratch/table.json" <<'P' && ok || bad "table.json"
 import json, sys
@@ -14,4 +14,4 @@ assert t['good'] and t['planted'] >= 100 and len(t['defects']) >= 45
 assert all(d['caught'] == (0 if d['harmless'] else d['planted']) and d['planted'] > 0 for d in t['defects'])
 P
 expect "a wrong option is said" 2 'not a number from 1 to 1000' "$DRTEST" selftest --seeds 0
-expect "the product has no fault points" 2 'no fault points' "$DRTEST" selftest --faults 1
+expect "the product has no fault points" 2 'no failpoints' "$DRTEST" selftest --faults 1

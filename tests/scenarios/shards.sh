@@ -17,7 +17,7 @@ expect "a plan for shards elsewhere" 0 '2 shards, which wait elsewhere' "$DRTEST
 [ -e "$scratch/planned" ] && bad "a plan writes" || ok
 expect "more shards than workers" 2 '5 shards want at least 5 workers, not 4' "$DRTEST" capacity "${quick[@]}" --out "$out" --shards 5
 follow=("$DRTEST" load oltp_write_only run --rendezvous="file://$scratch/meet" --follow)
-expect "a follower is a shard" 2 '^drtest load: --shard and --rendezvous go together' "${follow[@]}"
+expect "a follower is a shard" 2 '^drtest load: --shard and --rendezvous must be used together' "${follow[@]}"
 expect "a rate of its own" 2 '^drtest load: --rate: with --follow the search tells that' "${follow[@]}" --shard=1/2 --rate=5
 expect "options of its own" 2 "^drtest load: with --follow the search tells the load's options" "${follow[@]}" --shard=1/2 --set x=1
 expect "a password for whomever" 2 '^drtest load: --follow with a password wants --mysql-host' env MYSQL_PWD=secret "${follow[@]}" --shard=1/2
@@ -47,7 +47,7 @@ find "$out"/three/*/shards -path '*mark*' -type f | grep . && bad "marks are lef
 grep -q '"tps": *[1-9]' <(zstd -dc "$out"/three/*/journal.jsonl.zst) && ok || bad "no samples of the load: the report's charts are empty"
 
 # ---- a step that breaks
-expect "a step that breaks" 1 'FAILED: a rate holds the target: not even .* breaks lag<0.001s' "$DRTEST" capacity "${quick[@]}" --out "$out/breaks" \
+expect "a step that breaks" 1 'FAILED: a rate meets the target: not even .* breaks lag<0.001s' "$DRTEST" capacity "${quick[@]}" --out "$out/breaks" \
 	--target 'p99<60s,lag<0.001s' --min-rate 20 --max-rate 80 --shards 2
 grep -q 'breaks lag<0.001s (twice)' "$scratch/out" && ok || bad "it is not tried twice: $(cat "$scratch/out")"
 grep -q 'the shards add up' "$out"/breaks/*/result.json && ok || bad "its books are not looked at"
@@ -70,7 +70,7 @@ wait $search
 [ $? = 4 ] && ok || bad "a killed shard: $(cat "$scratch/killed/out")"
 grep -q 'hold 20/s .*unknown: shard 2 was killed: SIGKILL' "$scratch/killed/out" && ok || bad "the step: $(cat "$scratch/killed/out")"
 grep -q 'hold 40/s\|/s hold' "$scratch/killed/out" && bad "the search went on with two shards of three: $(cat "$scratch/killed/out")" || ok
-grep -q '^UNKNOWN' "$scratch/killed/out" && grep -q 'the search came to its end: at 20/s shard 2 was killed' "$scratch/killed/out" && ok || bad "$(cat "$scratch/killed/out")"
+grep -q '^UNKNOWN' "$scratch/killed/out" && grep -q 'the search finished: at 20/s shard 2 was killed' "$scratch/killed/out" && ok || bad "$(cat "$scratch/killed/out")"
 python3 - "$scratch"/killed/runs/*/result.json <<'END' && ok || bad "the result of a search with a killed shard"
 import json, sys
 r = json.load(open(sys.argv[1]))
@@ -79,7 +79,7 @@ assert 'capacity_tps' not in r['figures'], r['figures']
 curve = json.loads(r['figures']['curve'])
 assert len(curve) == 1 and 'shard 2' in curve[0]['unknown'], curve
 by = {c['name']: c for c in r['checks']}
-assert by['the shards add up']['verdict'] == 'pass' and 'a rate holds the target' not in by, by
+assert by['the shards add up']['verdict'] == 'pass' and 'a rate meets the target' not in by, by
 END
 
 # ---- one that stands still for a while: its step is unknown, and held once more

@@ -8,19 +8,19 @@ small=(--on local --store file --set tables=2 --set table_size=500 --set load_ta
 have() { grep -Eq -- "$2" "$3" && ok || bad "$1: no /$2/ in $3: $(head -c 400 "$3")"; }
 out=$scratch/runs # for nothing_left
 
-# ---- what is no address, or taken
+# ---- what is not an address, or taken
 cd "$scratch" || exit 1
 for wrong in nonsense 127.0.0.1:99999 1.2.3:80 '[::1' db1.example:80 -1 '' 127.0.0.1: :x; do
-	expect "--metrics '$wrong'" 2 "^drtest run: --metrics: '.*' is no address: PORT" "$DRTEST" run failover "${small[@]}" --metrics "$wrong"
+	expect "--metrics '$wrong'" 2 "^drtest run: --metrics: '.*' is not an address: use PORT" "$DRTEST" run failover "${small[@]}" --metrics "$wrong"
 done
-expect "--live" 2 "^drtest run: --live: 'x' is no address" "$DRTEST" run failover --live x
-expect "redo watch" 2 "^drtest redo: --metrics: 'x' is no address" "$DRTEST" redo watch --storage file:///nowhere --metrics x
+expect "--live" 2 "^drtest run: --live: 'x' is not an address" "$DRTEST" run failover --live x
+expect "redo watch" 2 "^drtest redo: --metrics: 'x' is not an address" "$DRTEST" redo watch --storage file:///nowhere --metrics x
 python3 -c '
 import socket, time
 s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(1000)' >port &
 holder=$!
 wait_for 10 test -s port
-expect "a port that is taken" 3 "^drtest: --metrics: listen on 127.0.0.1 port $(cat port) \(port 0 takes a free one\): Address already in use" \
+expect "a port that is taken" 3 "^drtest: --metrics: listen on 127.0.0.1 port $(cat port) \(port 0 selects a free one\): Address already in use" \
 	"$DRTEST" run failover "${small[@]}" --metrics "$(cat port)"
 kill $holder
 [ ! -e runs ] && ok || bad "a run began though its port was taken"

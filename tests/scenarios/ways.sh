@@ -24,7 +24,7 @@ expect "a table that is dropped, and a secondary that is held back" 0 "the secon
 way "transaction reversed" "x['state'] == 'closed' and 'DDL' in x['evidence']"
 way "recovered table, merged" "x['state'] == 'pass' and x['lost'] == 0 and x['wrong'] == 0"
 grep -q '<section id="ways">' "$out"/*/report.html && ok || bad "report.html has no table of ways"
-expect "a statement that is none of them" 2 "statement: 'grant' is none of any, delete" "${run[@]}" scenarios/human_error.lua --set statement=grant
+expect "a statement that is none of them" 2 "statement: 'grant' is not one of any, delete" "${run[@]}" scenarios/human_error.lua --set statement=grant
 expect "the plan tells each way" 0 'mariadb-binlog --flashback' "${run[@]}" scenarios/human_error.lua --plan
 
 expect "a dead primary" 0 '^Take: ' "${run[@]}" scenarios/ways_back.lua --seed 2 --set disk=whole --set tables=2 --set table_size=100 --set workers=4 --set soak=1s
@@ -42,7 +42,7 @@ grep -q "secondary-2 by the newest one's log" "$scratch/out" && [ "$(figure newe
 expect "three of them, none behind" 0 '^PASS' "${run[@]}" scenarios/secondaries.lua --seed 2 --set secondaries=3 --set behind=0s --set table_size=100 --set workers=4 \
 	--set soak=1s
 expect "one secondary is none to choose from" 2 'secondaries: 1 is not from 2 to 3' "${run[@]}" scenarios/secondaries.lua --set secondaries=1
-expect "two rounds of a planned switch" 0 'no write for .* at the longest' "${run[@]}" scenarios/switchover.lua --seed 1 --set rounds=2 --set table_size=100 --set soak=500ms
+expect "two rounds of a planned switch" 0 'moves, at most .* without a write' "${run[@]}" scenarios/switchover.lua --seed 1 --set rounds=2 --set table_size=100 --set soak=500ms
 [ "$(figure moves)" = 4 ] && ok || bad "moves: $(figure moves)"
 
 # bad input: one line each, and nothing is changed
@@ -81,8 +81,8 @@ script bad '
     t:check("and the first taken back", #b:query "SELECT * FROM x.t" == 2)
     refused("1032", function() b:flashback { of = a, at = first } end)
     local _, ddl = a:commit "ALTER TABLE x.t ADD COLUMN z INT"
-    refused("a DDL (DROP, TRUNCATE) is not taken back", function() b:flashback { of = a, at = ddl } end)
-    refused("there is no table x.u", function() b:copy_table { from = a, table = "x.u", as = "x.w" } end)
+    refused("a binary log cannot reverse a DDL (DROP, TRUNCATE)", function() b:flashback { of = a, at = ddl } end)
+    refused("there is table x.u does not exist", function() b:copy_table { from = a, table = "x.u", as = "x.w" } end)
     refused("already exists", function() b:copy_table { from = a, table = "x.t", as = "x.t" } end)
     t:check("four rows copied", b:copy_table { from = a, table = "x.t", as = "x.w" } == 4)
     t:check("each as it was", b:query("SELECT GROUP_CONCAT(CONCAT_WS(0x2C, id, HEX(v), b + 0, g, HEX(n)) ORDER BY id SEPARATOR 0x3B) FROM x.w")[1][1] ==
@@ -99,29 +99,29 @@ script bad '
 expect "bad points, tables, logs" 0 '^PASS' "${run[@]}" "$scratch/bad.lua"
 script before 'local _, first = a:commit "INSERT INTO x.t (id) VALUES (3)"
     b:roll_forward { of = a, from = first, ["until"] = backup.ts }'
-expect "a point before the backup" 2 'is before the backup, [0-9]+: an older backup, or a later point' "${run[@]}" "$scratch/before.lua"
+expect "a point before the backup" 2 'is before the backup, [0-9]+: use an older backup or a later point' "${run[@]}" "$scratch/before.lua"
 script nolog 'a:stop()
     b:restore(backup)
     b:roll_forward { of = a, from = backup.ts, archived = true }'
 expect "a recovery from a log that nobody backed up" 2 'a has no log backup, and no point was given: start one before' "${run[@]}" "$scratch/nolog.lua"
 script twice 'a:log_backup()
     a:log_backup()'
-expect "a second log backup" 2 "a's binary logs are streamed already" "${run[@]}" "$scratch/twice.lua"
-expect "syncpoints where nothing can be read in the past" 3 "can't be read in the past; there a backup and the binary log serve" "${run[@]}" scenarios/syncpoint.lua
+expect "a second log backup" 2 "a's binary logs are already being streamed" "${run[@]}" "$scratch/twice.lua"
+expect "syncpoints where nothing can be read in the past" 3 "cannot read old versions of data; use a backup and the binary log" "${run[@]}" scenarios/syncpoint.lua
 script cdc 'b:restore(backup)
-    refused("makes no syncpoints (enable-sync-point)", function() b:syncpoint "f" end)
+    refused("writes no syncpoints (enable-sync-point)", function() b:syncpoint "f" end)
     b:sql "CREATE DATABASE tidb_cdc"
     b:sql "CREATE TABLE tidb_cdc.syncpoint_v1 (changefeed VARCHAR(99), primary_ts VARCHAR(18), secondary_ts VARCHAR(18))"
     refused("has no syncpoint of f", function() b:syncpoint "f" end)
     b:sql "INSERT INTO tidb_cdc.syncpoint_v1 VALUES (\x27default/f\x27, \x27431434047157698561\x27, \x27431434047157698570\x27), (\x27default/f\x27, \x2799\x27, \x2798\x27), (\x27g\x27, \x27x\x27, \x27y\x27)"
     local p = b:syncpoint "f"
     t:check("the newest pair", tostring(p.primary) == "431434047157698561" and tostring(p.secondary) == "431434047157698570")
-    refused("holds no TSOs", function() b:syncpoint "g" end)
-    refused("syncpoints, which are TiCDC", function()
+    refused("has invalid TSOs", function() b:syncpoint "g" end)
+    refused("syncpoints, which only TiCDC", function()
       a:changefeed { id = "f", sink = b, start_ts = backup.ts, redo = store:url "redo/f", syncpoint = "30s" }
     end)'
 expect "syncpoints that are not there, and pairs that are none" 0 '^PASS' "${run[@]}" "$scratch/cdc.lua"
-usage "syncpoints closer than TiCDC takes" 'a:changefeed { id = "f", sink = b, start_ts = backup.ts, redo = "", syncpoint = "1s" }' 'is the least that TiCDC takes'
+usage "syncpoints closer than TiCDC takes" 'a:changefeed { id = "f", sink = b, start_ts = backup.ts, redo = "", syncpoint = "1s" }' 'TiCDC requires a syncpoint of at least'
 script nothing 'b:flashback { of = a, at = t.tso "1000000000000000000" }'
 expect "a transaction that is none" 2 'a committed no transaction at 1000000000000000000' "${run[@]}" "$scratch/nothing.lua"
 script until '
@@ -134,12 +134,12 @@ script until '
 expect "a point that the log has passed" 2 'the log can be replayed to points from' "${run[@]}" "$scratch/until.lua"
 usage "a way without a check" 't:way { name = "w", steps = {}, needs = "x" }' 'needs a check, or why it is closed'
 usage "a way of two kinds" 't:way { name = "w", steps = {}, needs = "x", check = {}, closed = "y", seconds = 1 }' 'needs a check, or why it is closed'
-usage "a way without a time" 't:way { name = "w", steps = {}, needs = "x", check = {} }' 'seconds, from the beginning'
-usage "a way that is misspelt" 't:way { name = "w", stesp = {} }' "no field 'stesp'"
-usage "advice without a way" 't:advise()' 'no way was told'
+usage "a way without a time" 't:way { name = "w", steps = {}, needs = "x", check = {} }' 'needs seconds, from its start'
+usage "a way that is misspelt" 't:way { name = "w", stesp = {} }' "unknown field 'stesp'"
+usage "advice without a way" 't:advise()' 'there is no t:way'
 usage "no table's name" 'b:copy_table { from = a, table = "t", as = "x.t" }' 'table = "db.table"'
 script u 'b:copy_table { from = a, table = "x.t", as = "x.u", at = backup.ts }'
-expect "a table of the past" 3 "servers can't be read in the past; there a backup and the binary log serve" "${run[@]}" "$scratch/u.lua" --plan
+expect "a table of the past" 3 "cannot read old versions of data; use a backup and the binary log" "${run[@]}" "$scratch/u.lua" --plan
 # both sides written: what one changefeed brought is not carried back by the other, and conflicts are found
 expect "both sides are written" 0 '^PASS' "${run[@]}" scenarios/bdr.lua --seed 3 --set table_size=100 --set keys=10 --set soak=1s
-grep -q '3 keys, each side has the other one' "$scratch/out" && [ "$(figure conflicts)" = 3 ] && ok || bad "conflicts: $(cat "$scratch/out")"
+grep -q '3 keys, each side has the other side' "$scratch/out" && [ "$(figure conflicts)" = 3 ] && ok || bad "conflicts: $(cat "$scratch/out")"

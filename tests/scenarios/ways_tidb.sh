@@ -34,7 +34,7 @@ way "FLASHBACK TABLE, merged" "x['state'] in ('partial', 'pass') and x['lost'] =
 way "FLASHBACK CLUSTER" "x['state'] == 'pass' and x['lost'] == w['point-in-time recovery']['lost']"
 expect "a database that is dropped" 0 'FLASHBACK DATABASE +PASS +0 of' "${run[@]}" scenarios/human_error.lua --set statement=drop_database "${small[@]}"
 expect "a table that is dropped" 0 'FLASHBACK TABLE +PASS +0 of' "${run[@]}" scenarios/human_error.lua --set statement=drop "${small[@]}"
-expect "a delete is no DDL" 0 'it takes back a DROP or a TRUNCATE: a DELETE is none' "${run[@]}" scenarios/human_error.lua --set statement=delete "${small[@]}"
+expect "a delete is no DDL" 0 'it undoes a DROP or a TRUNCATE, but this was a DELETE is none' "${run[@]}" scenarios/human_error.lua --set statement=delete "${small[@]}"
 nothing_left "a wrong statement on TiDB"
 
 # ---- bad input: one line each, and nothing is changed by it
@@ -60,25 +60,25 @@ end }
 L
 }
 script bad '
-    refused("no log backup of the name drtest runs", function() a:log_checkpoint() end)
-    refused("no full backup, or no log backup, is under this prefix", function() b:restore_point { full = backup, log = store:url "backup/log" } end)
-    refused("is the least that TiKV takes" , function() a:log_backup(store:url "backup/log", { flush = "5s" }) end)'
-expect "a flush that TiKV refuses" 2 'flush = "11s" is the least that TiKV takes' "${run[@]}" "$scratch/bad.lua"
+    refused("no log backup with the name drtest is running", function() a:log_checkpoint() end)
+    refused("this prefix has no full backup or no log backup", function() b:restore_point { full = backup, log = store:url "backup/log" } end)
+    refused("TiKV requires a flush" , function() a:log_backup(store:url "backup/log", { flush = "5s" }) end)'
+expect "a flush that TiKV refuses" 2 'TiKV requires a flush of at least "11s"' "${run[@]}" "$scratch/bad.lua"
 script bad '
-    refused("no log backup of the name drtest runs", function() a:log_checkpoint() end)
-    refused("no full backup, or no log backup, is under this prefix", function() b:restore_point { full = backup, log = store:url "backup/log" } end)
+    refused("no log backup with the name drtest is running", function() a:log_checkpoint() end)
+    refused("this prefix has no full backup or no log backup", function() b:restore_point { full = backup, log = store:url "backup/log" } end)
     a:sql "DELETE FROM x.t WHERE id = 99"
     a:sql "INSERT INTO x.t VALUES (99)"
     a:sql "DELETE FROM x.t WHERE id = 99"
     a:log_backup(store:url "backup/log", { flush = "11s" })
-    refused("one task a cluster", function() a:log_backup(store:url "backup/again") end)
+    refused("a cluster can have one task", function() a:log_backup(store:url "backup/again") end)
     refused("the full backup is older than the log backup", function() b:restore_point { full = backup, log = store:url "backup/log" } end)
     local young = a:backup(store:url "backup/young")
     local before = a:current_tso()
     a:sql "INSERT INTO x.t VALUES (3)"
     local ahead = t.tso "999999999999999999"
     refused("has not reached the full backup, or that point", function() b:restore_point { full = young, log = store:url "backup/log", ["until"] = ahead } end)
-    refused("that point is still to come", function() a:flashback_cluster(ahead) end)
+    refused("that point is in the future", function() a:flashback_cluster(ahead) end)
     refused("garbage collection has passed that point", function() a:flashback_cluster(t.tso "262144") end)
     refused("syncpoint", function() b:syncpoint "f" end)
     t:check("nothing of that changed anything", #a:query "SELECT * FROM x.t" == 3)
@@ -100,9 +100,9 @@ STANDIN_FAULTS=log-lags expect "a log that has not been flushed since the full b
 script nouri 'a:log_backup()'
 expect "a log backup to nowhere" 2 'log_backup needs the URI of a prefix' "${run[@]}" "$scratch/nouri.lua" --plan
 script u 'a:flashback_cluster(backup.ts)'
-expect "flashback where there is none" 3 "MariaDB can't go back in place" "$DRTEST" run --store file --on local "$scratch/u.lua" --plan
+expect "flashback where there is none" 3 "MariaDB cannot go back in place" "$DRTEST" run --store file --on local "$scratch/u.lua" --plan
 script u 'b:restore_point { full = backup, log = store:url "backup/log" }'
-expect "restore point where there is none" 3 'on MariaDB restore and roll_forward serve' "$DRTEST" run --store file --on local "$scratch/u.lua" --plan
+expect "restore point where there is none" 3 'on MariaDB, use restore and roll_forward' "$DRTEST" run --store file --on local "$scratch/u.lua" --plan
 script u 'b:restore_point { full = backup }'
 expect "a log that is not named" 2 'restore_point { full = a backup, log = a log backup' "${run[@]}" "$scratch/u.lua" --plan
 nothing_left "bad points"
@@ -110,13 +110,13 @@ nothing_left "bad points"
 # ---- both sides written
 LIMIT=170 expect "both sides are written, on TiDB" 0 '^PASS' "${run[@]}" scenarios/bdr.lua --seed 3 --set table_size=100 --set keys=10 --set soak=1s
 [ -z "${SHOW:-}" ] || cat "$scratch/out"
-grep -q '3 keys, each side has the other one' "$scratch/out" && ok || bad "no conflicts are told: $(cat "$scratch/out")"
+grep -q '3 keys, each side has the other side' "$scratch/out" && ok || bad "no conflicts are told: $(cat "$scratch/out")"
 nothing_left "both sides written"
 # ---- several secondaries
 expect "two secondaries of one TiDB cluster" 0 '^PASS' "${run[@]}" scenarios/secondaries.lua --seed 1 --set table_size=100 --set workers=4 --set rate=40 --set soak=1s
 [ -z "${SHOW:-}" ] || cat "$scratch/out"
 STANDIN_FAULTS=older=secondary-2 expect "secondaries of different versions" 2 \
-	'secondary-2 runs 8.0.11-TiDB-v7.5.0-standin, the primary .*: secondaries of different versions can.t take each other' "${run[@]}" scenarios/secondaries.lua
+	'secondary-2 runs 8.0.11-TiDB-v7.5.0-standin, the primary .*: secondaries with different versions cannot replace each other' "${run[@]}" scenarios/secondaries.lua
 nothing_left "several secondaries"
 # ---- pairs of TSOs
 expect "both clusters compared while they serve" 0 '^PASS' "${run[@]}" scenarios/syncpoint.lua --seed 1 --set table_size=100 --set workers=4 --set rate=40

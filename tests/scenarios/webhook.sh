@@ -64,18 +64,18 @@ got /500-429-200/d 'len(m) == 3 and len({x["headers"]["webhook-id"] for x in m})
 
 # ---- not taken: told, with the way to try again; what makes no sense again is not tried again
 for code in 400 401 404 410 307; do
-	expect "answer $code" 3 "^drtest: nobody was told of the verdict: $to answers $code \(drtest report $run --webhook … tells it again\)" \
+	expect "answer $code" 3 "^drtest: the webhook was not delivered: $to returned $code \(drtest report $run --webhook … sends it again\)" \
 		"$DRTEST" report $run --webhook "$to/$code/room-secret-path"
 	got /$code/room-secret-path 'len(m) == 1'
 	grep -q room-secret "$scratch/out" && bad "answer $code: the address's path is told" || ok
 done
-expect "nobody listens" 3 "^drtest: nobody was told of the verdict: after 6 tries: POST http://127.0.0.1:1: " "$DRTEST" report $run --webhook http://127.0.0.1:1/room-secret
+expect "nobody listens" 3 "^drtest: the webhook was not delivered: after 6 tries: POST http://127.0.0.1:1: " "$DRTEST" report $run --webhook http://127.0.0.1:1/room-secret
 grep -q room-secret "$scratch/out" && bad "nobody listens: the address's path is told" || ok
 openssl req -x509 -newkey rsa:2048 -nodes -keyout tls.key -out tls.crt -days 2 -subj /CN=elsewhere.example >/dev/null 2>&1
 openssl s_server -accept 127.0.0.1:0 -key tls.key -cert tls.crt -www >tls.log 2>&1 &
 tls=$!
 wait_for 20 grep -q '^ACCEPT' tls.log
-expect "a server that is not who it says" 3 "nobody was told of the verdict: POST https://127.0.0.1:[0-9]*: SSL" \
+expect "a server that is not who it says" 3 "the webhook was not delivered: POST https://127.0.0.1:[0-9]*: SSL" \
 	"$DRTEST" report $run --webhook "https://127.0.0.1:$(grep -o '[0-9]*$' <(grep -m 1 ^ACCEPT tls.log))/x"
 kill $tls
 
@@ -83,11 +83,11 @@ kill $tls
 for wrong in ftp://host/x host/x http:// @nosuch env:NOSUCH 'http://user:pw@host/x'; do
 	expect "--webhook $wrong" 2 "^drtest run: --webhook: " "$DRTEST" run failover --webhook "$wrong"
 done
-expect "a secret for everybody to read" 2 "^drtest run: --webhook: the secret: @FILE or env:NAME is wanted" "$DRTEST" run failover --webhook "$to/200/x" --webhook-secret "$key"
+expect "a secret for everybody to read" 2 "^drtest run: --webhook: the secret: use @FILE or env:NAME" "$DRTEST" run failover --webhook "$to/200/x" --webhook-secret "$key"
 printf 'short\n' >short; printf 'whsec_a%%b\n' >nobase
-expect "a short secret" 2 "the secret has 5 bytes; 16 are the least" "$DRTEST" run failover --webhook "$to/200/x" --webhook-secret @short
-expect "a secret that is no base64" 2 "what follows whsec_ is no base64" "$DRTEST" run failover --webhook "$to/200/x" --webhook-secret @nobase
-expect "a secret alone" 2 "give both" "$DRTEST" run failover --webhook-secret @key
+expect "a short secret" 2 "the secret has 5 bytes; it needs at least 16" "$DRTEST" run failover --webhook "$to/200/x" --webhook-secret @short
+expect "a secret that is no base64" 2 "the part after whsec_ is not base64" "$DRTEST" run failover --webhook "$to/200/x" --webhook-secret @nobase
+expect "a secret alone" 2 "--webhook-secret needs --webhook" "$DRTEST" run failover --webhook-secret @key
 got /200/x 'not m'
 
 # ---- of a run: that it did not begin, and how it ended

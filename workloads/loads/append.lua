@@ -4,12 +4,12 @@
 -- Keys move on with the sequences, so that lists stay short however long the load runs.
 return {
   name = "append",
-  description = "appends to and reads of lists, one list a key: for checks of order and isolation",
+  description = "appends to and reads of lists, one list per key, to check order and isolation",
   options = {
-    ops            = { 4, "appends and reads in a transaction, at most" },
+    ops            = { 4, "maximum number of appends and reads in a transaction" },
     keys           = { 20, "lists in use at a time, in each table" },
     appends        = { 64, "sequences of a worker before it moves on to the next lists" },
-    read_percent   = { 50, "operations of a hundred that read" },
+    read_percent   = { 50, "percentage of operations that read" },
     lock_reads     = { false, "reads lock what they read (FOR UPDATE)" },
   },
   statements = {

@@ -10,9 +10,9 @@ end
 
 return {
   name = "bank",
-  description = "transfers between accounts: the sum never changes, for any reader at any time",
+  description = "transfers between accounts: every reader must always see the same total",
   options = {
-    read_percent = { 10, "transactions of a hundred that read all balances of a table" },
+    read_percent = { 10, "percentage of transactions that read all balances of a table" },
     amount_max   = { 100, "the largest transfer" },
   },
   statements = {

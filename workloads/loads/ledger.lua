@@ -1,7 +1,7 @@
 -- Only the ledger's rows: the smallest transaction that can be looked for, so the finest RPO.
 return {
   name = "ledger",
-  description = "each transaction inserts its (worker, sequence) into drtest_ledger and nothing else: for the finest RPO",
+  description = "each transaction only inserts its (worker, sequence) into drtest_ledger, to measure RPO with the finest resolution",
   ledger = true,
   statements = {},
 

@@ -1,9 +1,9 @@
--- sysbench's oltp_delete: one delete; once a row is gone, deleting it again changes nothing.
+-- sysbench's oltp_delete: one delete; deleting a missing row changes nothing.
 local sbtest = require "drtest.sbtest"
 
 return {
   name = "oltp_delete",
-  description = "sysbench's oltp_delete: one delete; once a row is gone, deleting it again changes nothing",
+  description = "sysbench's oltp_delete: one delete; deleting a missing row changes nothing",
   statements = { delete = sbtest.statements.delete },
   tables = sbtest.tables,
   audit = sbtest.audit,

@@ -24,7 +24,7 @@ int load_store_get_json(struct store *s, const char *key, size_t max, json_t **o
 	if (rc == 0) {
 		*out = json_loadb(text.buf, text.len, 0, &why);
 		if (!*out)
-			rc = err_set(e, ERR_BAD_DATA, 0, "%s is no JSON: %s", key, why.text);
+			rc = err_set(e, ERR_BAD_DATA, 0, "%s is not JSON: %s", key, why.text);
 	}
 	strbuf_release(&text);
 	return rc;
@@ -99,7 +99,7 @@ static int call_start(const struct load_opts *o, struct store *s, struct deadlin
 	while ((rc = load_shards_ready(s, o->shards, &absent, &who, e)) == 0 && absent)
 		if (pause_ms(POLL_MS, d) < 0) {
 			rc = err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
-				     "%u of %u shards came; missing: %s", o->shards - absent,
+				     "%u of %u shards arrived; missing: %s", o->shards - absent,
 				     o->shards, who.buf);
 			break;
 		}
@@ -150,7 +150,7 @@ int load_shard_meet(const char *rendezvous, struct load_opts *o, json_t **search
 	snprintf(key, sizeof(key), "ready/%05u", o->shard);
 	if (load_store_get_json(s, "start.json", LOAD_START_BYTES_MAX, &start, &none) == 0) {
 		err_set(e, ERR_USAGE, 0,
-			"a run has met there already: each run needs a place of its own");
+			"another run has already used this place: each run needs its own");
 		goto out;
 	}
 	if (none.kind != ERR_NOT_FOUND) {
@@ -217,7 +217,7 @@ int load_shard_leave(const char *rendezvous, const struct load_opts *o, const st
 	if (rc == 0)
 		rc = load_store_put_json(s, key, json_incref(result), e);
 	if (rc < 0)
-		err_wrap(e, "leave the results at the rendezvous");
+		err_wrap(e, "write the results to the rendezvous");
 	json_decref(result);
 	if (folder)
 		closedir(folder);

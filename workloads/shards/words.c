@@ -171,7 +171,8 @@ static void *run_words(void *arg)
 		if (clock_mono_ns() >= w->start_ns && leave_word(w, now, &e) < 0 && !w->told) {
 			w->told = true;
 			fprintf(stderr,
-				"drtest load: what this shard did so far is not left at the rendezvous, and lost if it is killed: %s\n",
+				"drtest load: cannot write this shard's progress to the "
+				"rendezvous; it is lost if the shard is killed: %s\n",
 				e.text);
 		}
 		until = (struct timespec){ at / 1000000000, at % 1000000000 };
@@ -199,7 +200,7 @@ struct load_words *load_words_start(const char *rendezvous, const struct load_op
 	pthread_cond_init(&w->wake, &mono);
 	pthread_condattr_destroy(&mono);
 	if (!w->s || pthread_create(&w->thread, NULL, run_words, w) != 0) {
-		fprintf(stderr, "drtest load: no words at the rendezvous: %s\n",
+		fprintf(stderr, "drtest load: cannot write updates to the rendezvous: %s\n",
 			w->s ? "no thread" : e.text);
 		store_free(w->s);
 		pthread_cond_destroy(&w->wake);
@@ -249,7 +250,8 @@ void load_words_stop(struct load_words *w, bool result_left)
 	pthread_join(w->thread, NULL);
 	/* what is left of them is in the way of nothing: a result comes first */
 	if (result_left && remove_words(w->s, w->o->shard, &e) < 0)
-		fprintf(stderr, "drtest load: pieces stay at the rendezvous: %s\n", e.text);
+		fprintf(stderr, "drtest load: cannot remove pieces from the rendezvous: %s\n",
+			e.text);
 	store_free(w->s);
 	pthread_cond_destroy(&w->wake);
 	pthread_mutex_destroy(&w->lock);
@@ -285,8 +287,8 @@ int load_silent_read(struct load_silent *out, struct store *s, unsigned shard,
 	if (age_ms < LOAD_SILENT_MS)
 		return err_set(
 			e, ERR_TIMEOUT, 0,
-			"shard %u has left no result yet, and its last sign of life is %.1f s old: it still runs, or "
-			"was killed just now; ask again in %.0f s",
+			"shard %u has not written a result, and its last update is %.1f s old: "
+			"it is still running, or was killed just now; try again in %.0f s",
 			shard, age_ms > 0 ? (double)age_ms / 1e3 : 0.0,
 			(double)(LOAD_SILENT_MS - (age_ms > 0 ? age_ms : 0) + 999) / 1e3);
 	out->total.shards = 1;
@@ -309,7 +311,7 @@ static int64_t join_one(const char *at, size_t left, const char *dir, uint64_t *
 
 	if (!line || sscanf(at, "%63[a-z0-9.-] %llu %llu\n", name, &offset, &n) != 3 ||
 	    strncmp(name, "worker-", 7) != 0 || n > left - (size_t)(line + 1 - at))
-		return err_set(e, ERR_BAD_DATA, 0, "it is no piece of a ledger");
+		return err_set(e, ERR_BAD_DATA, 0, "this is not a piece of a ledger");
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
 		return err_set(e, ERR_USAGE, 0, "%s: the name is too long", dir);
 	/* a new one begins at its first byte: never over a ledger that is there */
@@ -317,8 +319,10 @@ static int64_t join_one(const char *at, size_t left, const char *dir, uint64_t *
 	if (fd < 0 || fstat(fd, &st) < 0)
 		err_sys(e, "create %s", path);
 	else if ((unsigned long long)st.st_size != offset)
-		err_set(e, ERR_BAD_DATA, 0, "%s goes on at byte %llu, and %lld are there", name,
-			offset, (long long)st.st_size);
+		err_set(e, ERR_BAD_DATA, 0,
+			"%s continues at byte %llu, but only %lld bytes are "
+			"there",
+			name, offset, (long long)st.st_size);
 	else
 		rc = fs_write_all(fd, line + 1, (size_t)n, e);
 	if (fd >= 0)

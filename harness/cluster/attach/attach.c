@@ -86,7 +86,7 @@ static const struct attach_cluster *cluster_named(const char *name, struct err *
 		return c;
 	for (size_t i = 0; in_use && i < used.n; i++)
 		strbuf_addf(&has, "%s%s", i ? ", " : "", used.c[i].name);
-	err_set(e, ERR_USAGE, 0, "the clusters file names no cluster '%s' (it has %s)", name,
+	err_set(e, ERR_USAGE, 0, "the clusters file has no cluster '%s' (it has %s)", name,
 		has.len ? has.buf : "none: --clusters FILE");
 	strbuf_release(&has);
 	return NULL;
@@ -106,7 +106,8 @@ int attach_allows(const char *name, enum ability v, struct err *e)
 	if (v == ABLE_KILL && !c->expendable)
 		return err_set(
 			e, ERR_USAGE, 0,
-			"%s is not marked expendable = true in the clusters file: it is not killed",
+			"%s is not marked expendable = true in the clusters file, so drtest does "
+			"not kill it",
 			name);
 	if (v == ABLE_OVERWRITE && !c->expendable)
 		return err_set(
@@ -119,16 +120,15 @@ int attach_allows(const char *name, enum ability v, struct err *e)
 			"%s: the clusters file has no command to kill it: commands = { kill = { … } }",
 			name);
 	if (v == ABLE_CHANGEFEED && (c->mysql || !c->ticdc[0]))
-		return err_set(
-			e, ERR_USAGE, 0,
-			"%s: the clusters file names no TiCDC of it (ticdc = \"http://…:8300\"), and a changefeed from it is "
-			"wanted%s",
-			name, c->mysql ? "; a mysql has none" : "");
+		return err_set(e, ERR_USAGE, 0,
+			       "%s: a changefeed from it needs ticdc = \"http://…:8300\" in the "
+			       "clusters file%s",
+			       name, c->mysql ? ", which kind = \"mysql\" does not have" : "");
 	if (v == ABLE_BACKUP && c->mysql)
-		return err_set(
-			e, ERR_USAGE, 0,
-			"%s is a mysql: a backup of it, from which a changefeed could go on, can't be made",
-			name);
+		return err_set(e, ERR_USAGE, 0,
+			       "%s has kind = \"mysql\": a backup of it cannot be the start of a "
+			       "changefeed",
+			       name);
 	if (c->expendable || (c->allow & (1u << v))) {
 		needed[c - used.c] |= 1u << v;
 		return 0;
@@ -282,7 +282,7 @@ static int attach_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns
 		return -1;
 	if (part != CLUSTER_ALL)
 		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "the clusters file has one command to kill it, as a whole");
+			       "the clusters file only has a command to kill it as a whole");
 	*at_ns = clock_mono_ns();
 	if (run_command(a, ATTACH_KILL, e) < 0)
 		return -1;
@@ -409,7 +409,8 @@ static int is_empty(struct cluster *c, struct err *e)
 	if (rc == 0 && n)
 		rc = err_set(
 			e, ERR_ENV, 0,
-			"%s is not empty (it has %s): a restore is for a new cluster. Is it the one that is meant?",
+			"%s is not empty (it has %s), but a restore needs a new cluster: check "
+			"the address",
 			c->name, names.buf);
 	strbuf_release(&names);
 	sql_close(s);
@@ -575,7 +576,7 @@ static int try_time_zone(const struct attach_cluster *a, struct sql *s, finding_
 	snprintf(text, sizeof(text), "%s does not know the time zone of redo_time_zone: %s",
 		 a->name, e.text);
 	fn(arg, text,
-	   "an offset, as \"+08:00\"; a name where the server has the tables of time zones");
+	   "use an offset such as \"+08:00\", or a name if the server has the time zone tables");
 	return 1;
 }
 
@@ -595,13 +596,13 @@ static int look_for_timestamps(const struct attach_cluster *a, struct sql *s, fi
 		    " WHERE DATA_TYPE = 'timestamp' AND LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL
 		    " LIMIT 1") == 0 &&
 	    column.len) {
-		snprintf(
-			text, sizeof(text),
-			"%s: %.300s is a TIMESTAMP: TiCDC's redo log has it as text in the time zone of the TiCDC server, and does not say"
-			" which that is",
-			a->name, column.buf);
+		snprintf(text, sizeof(text),
+			 "%s: %.300s is a TIMESTAMP: TiCDC's redo log has it as text in the time "
+			 "zone of the TiCDC server, and does not say which",
+			 a->name, column.buf);
 		fn(arg, text,
-		   "redo_time_zone = \"+00:00\" (or whatever it is) in the clusters file: its --tz, or else its machine's zone");
+		   "set redo_time_zone in the clusters file, for example \"+00:00\": TiCDC's "
+		   "--tz, or its machine's time zone");
 		n = 1;
 	}
 	strbuf_release(&column);
@@ -614,12 +615,12 @@ static int attach_preflight(finding_fn *fn, void *arg)
 	int n = 0;
 
 	if (!in_use) {
-		fn(arg, "the attach ground needs to know its clusters",
-		   "--clusters FILE (examples/ has some)");
+		fn(arg, "the attach ground needs a clusters file",
+		   "use --clusters FILE (see examples/)");
 		return 1;
 	}
 	if (attach_secrets(&used, &why) < 0) {
-		fn(arg, why.text, "the file or command of the clusters file that gives it");
+		fn(arg, why.text, "check its file or command in the clusters file");
 		return 1;
 	}
 	for (size_t i = 0; i < used.n; i++) {
@@ -637,12 +638,15 @@ static int attach_preflight(finding_fn *fn, void *arg)
 			   pd_ready(a->pd, &tls, deadline_in_ms(LOOK_MS), &members, &e) < 0)) {
 			snprintf(text, sizeof(text), "%s: %s", a->name, e.text);
 			fn(arg, text,
-			   "its endpoints, user and password in the clusters file, as seen from this host");
+			   "check its endpoints, user and password in the clusters file, from "
+			   "this host");
 			n++;
 		} else if (!a->mysql && sql_flavor(s) != SQL_TIDB) {
-			snprintf(text, sizeof(text), "%s is no TiDB but %.60s", a->name,
+			snprintf(text, sizeof(text), "%s is not TiDB but %.60s", a->name,
 				 sql_server_version(s));
-			fn(arg, text, "kind = \"mysql\" in the clusters file, or another port");
+			fn(arg, text,
+			   "set kind = \"mysql\" in the clusters file, or use another "
+			   "port");
 			n++;
 		} else {
 			n += look_for_timestamps(a, s, fn, arg) + try_time_zone(a, s, fn, arg);
@@ -665,7 +669,7 @@ static int attach_live(struct ground_live *out, struct err *e)
 		return 0;
 	if (!used.redo[0])
 		return err_set(e, ERR_USAGE, 0,
-			       "the clusters file names no live redo log: redo = \"s3://…\"");
+			       "the clusters file has no redo log: add redo = \"s3://…\"");
 	thing_needed[ATTACH_REDO] = true;
 	*out = (struct ground_live){
 		.redo = used.redo,
@@ -682,7 +686,8 @@ static int attach_store(const char **uri, struct err *e)
 	if (!in_use || !used.store[0])
 		return err_set(
 			e, ERR_USAGE, 0,
-			"the clusters file names no store that all clusters reach: store = \"s3://bucket/prefix?…\"");
+			"the clusters file has no store: add store = \"s3://bucket/prefix?…\", "
+			"reachable from all clusters");
 	thing_needed[ATTACH_STORE] = true;
 	*uri = used.store;
 	return 0;
@@ -732,7 +737,7 @@ static const struct cluster_ops ops = {
 };
 const struct ground ground_attach = {
 	.name = "attach",
-	.about = "clusters that run already, as a clusters file describes them",
+	.about = "existing clusters, described in a clusters file",
 	.cluster = &ops,
 	.tidb = true,
 	.clusters_stay = true,

@@ -51,7 +51,7 @@ void look_at_right(struct look *k, const char *privilege, const char *verb)
 	if (r && !rights_have(r, privilege, NULL)) {
 		snprintf(way_out, sizeof(way_out), "GRANT %s ON *.* TO %s", privilege,
 			 rights_account(r));
-		look_find(k, way_out, "the user %s may not %s: it lacks %s", k->a->sql.user, verb,
+		look_find(k, way_out, "the user %s cannot %s: it lacks %s", k->a->sql.user, verb,
 			  privilege);
 	}
 	rights_free(r);
@@ -63,9 +63,8 @@ static void look_whether_empty(struct look *k)
 	unsigned n;
 
 	if (tidb_databases(k->s, &names, &n, NULL) == 0 && n)
-		look_find(k, "an empty cluster; is the address the one that is meant?",
-			  "it is not empty (it has %s), and a backup would be restored into "
-			  "it",
+		look_find(k, "use an empty cluster, and check the address",
+			  "it is not empty (it has %s), but a backup would be restored into it",
 			  names.buf);
 	strbuf_release(&names);
 }
@@ -83,8 +82,8 @@ void look_at_ticdc(struct look *k)
 			"TiCDC at %s has no open API v2, and no command to run `cdc cli` is known here",
 			k->a->ticdc);
 	else if (v2 < 0 || ticdc_captures(&api, deadline_in_ms(LOOK_MS), &captures, NULL, &e) < 0)
-		look_find(k, "ticdc in the clusters file, as seen from this host",
-			  "TiCDC does not answer as it should: %s", e.text);
+		look_find(k, "check ticdc in the clusters file, from this host",
+			  "unexpected response from TiCDC: %s", e.text);
 	else if (!captures)
 		look_find(k, "start `cdc server`", "TiCDC at %s has no capture", k->a->ticdc);
 	else
@@ -100,10 +99,10 @@ void look_at_keys(struct look *k, bool must)
 	unsigned n;
 
 	if (tidb_tables_without_key(k->s, &names, &n, NULL) == 0 && n && must)
-		look_find(
-			k, "a primary key for each",
-			"TiCDC refuses to make a changefeed: %u table%s neither a primary nor a unique key: %s",
-			n, n > 1 ? "s have" : " has", names.buf);
+		look_find(k, "add a primary key to each",
+			  "TiCDC refuses to create a changefeed: %u table%s neither a primary nor "
+			  "a unique key: %s",
+			  n, n > 1 ? "s have" : " has", names.buf);
 	else if (n)
 		look_note(
 			k, "no key",
@@ -111,10 +110,11 @@ void look_at_keys(struct look *k, bool must)
 			n, n > 1 ? "s" : "", names.buf);
 	strbuf_reset(&names);
 	if (tidb_vector_columns(k->s, &names, &n, NULL) == 0 && n && must)
-		look_find(k, "leave these tables out of the changefeed",
-			  "TiCDC's redo log has no VECTOR that a replay could take: %s", names.buf);
+		look_find(k, "exclude these tables from the changefeed",
+			  "a replay cannot read VECTOR columns from TiCDC's redo log: %s",
+			  names.buf);
 	else if (n)
-		look_note(k, "VECTOR", "no redo log can bring these back: %s", names.buf);
+		look_note(k, "VECTOR", "no redo log can restore these: %s", names.buf);
 	strbuf_release(&names);
 }
 
@@ -127,10 +127,10 @@ void look_at_status(struct look *k)
 
 	snprintf(url, sizeof(url), "%s/status", k->a->status);
 	if (http_call("GET", url, NULL, &tls, deadline_in_ms(LOOK_MS), &a, &e) < 0)
-		look_find(k, "status in the clusters file (TiDB's port 10080), or leave it out",
+		look_find(k, "check status in the clusters file (TiDB's port 10080), or remove it",
 			  "its status port: %s", e.text);
 	else if (a.status != 200 || !strstr(a.body.buf, "TiDB"))
-		look_find(k, "status in the clusters file (TiDB's port 10080), or leave it out",
+		look_find(k, "check status in the clusters file (TiDB's port 10080), or remove it",
 			  "%s is not TiDB's status port", url);
 	http_answer_release(&a);
 }
@@ -142,9 +142,9 @@ static void look_for_mark(struct look *k, struct store *s, const char *field)
 	struct store_list list = { 0 };
 
 	if (store_list(s, "delete_", &list, NULL) == 0 && list.n)
-		look_find(k, "the log of a changefeed that runs, under a prefix of its own",
-			  "%s: TiCDC's mark %.100s lies there: the changefeed was removed, and "
-			  "TiCDC deletes its log",
+		look_find(k, "use the log of a running changefeed, under its own prefix",
+			  "%s: it has TiCDC's mark %.100s: the changefeed was removed, and TiCDC "
+			  "deletes its log",
 			  field, list.objects[0].key);
 	store_list_release(&list);
 }
@@ -159,10 +159,11 @@ void look_at_store(struct look *k, const char *uri, const char *field, bool log)
 
 	if (rc < 0 || !there)
 		look_find(k,
-			  log ? "redo in the clusters file: the changefeed's consistent.storage"
-			      : "store in the clusters file: a bucket that is there, "
-				"and its keys",
-			  "%s: %s", field, rc < 0 ? e.text : "the bucket is not there");
+			  log ? "set redo in the clusters file to the changefeed's "
+				"consistent.storage"
+			      : "set store in the clusters file to an existing bucket, and check "
+				"its keys",
+			  "%s: %s", field, rc < 0 ? e.text : "the bucket does not exist");
 	else if (log)
 		look_note(k, field,
 			  "%s: checkpoint-ts %" PRIu64 ", resolved-ts %" PRIu64 ", %.1f s behind",
@@ -202,15 +203,14 @@ void look_at_ids(struct look *k, const struct attach_file *f)
 		ids[i] = m.cluster_id;
 		look_note(k, "cluster_id", "\"%" PRIu64 "\"%s", m.cluster_id,
 			  f->c[i].cluster_id ? ""
-					     : " (put it into the clusters file: no other is "
-					       "taken for it then)");
+					     : " (add it to the clusters file, so that drtest "
+					       "refuses any other cluster at this address)");
 		for (size_t o = 0; o < i; o++)
 			if (ids[o] == ids[i])
-				look_find(
-					k, "another address for one of them",
-					"it is the same cluster as %s: a changefeed would write into its own "
-					"source",
-					f->c[o].name);
+				look_find(k, "use another address for one of them",
+					  "it is the same cluster as %s: a changefeed would write "
+					  "to its own source",
+					  f->c[o].name);
 	}
 	k->a = NULL;
 }

@@ -32,8 +32,8 @@ static void look_at_feed(struct look *k, const struct attach_file *f, const stru
 	char how[80] = "";
 
 	if (feed->flush_ms || feed->meta_ms)
-		snprintf(how, sizeof(how), ", flushed each %u ms, its meta each %u ms",
-			 feed->flush_ms, feed->meta_ms);
+		snprintf(how, sizeof(how), ", flush interval %u ms, meta %u ms", feed->flush_ms,
+			 feed->meta_ms);
 	look_note(k, "changefeed", "%s is %s, %.1f s behind, consistent.level = \"%s\"%s%s%s%s%s",
 		  id, feed->state, (double)(clock_wall_ms() - tso_ms(feed->checkpoint_ts)) / 1000,
 		  feed->level[0] ? feed->level : "none", n ? ", redo log in " : "", feed->storage,
@@ -48,8 +48,9 @@ static void look_at_feed(struct look *k, const struct attach_file *f, const stru
 			!strcmp(feed->level, "strong") ? ", which TiCDC takes without a word" : "");
 	else if (!strcmp(f->changefeed, id) && f->redo[0] && n &&
 		 (strncmp(f->redo, feed->storage, n) != 0 || !strchr("?/", f->redo[n])))
-		look_find(k, "redo, or changefeed, in the clusters file",
-			  "changefeed %s writes its redo log to %s, and the file's redo is another",
+		look_find(k, "check redo, or changefeed, in the clusters file",
+			  "changefeed %s writes its redo log to %s, but redo in the file is "
+			  "different",
 			  id, feed->storage);
 }
 
@@ -75,7 +76,7 @@ static void look_at_feeds(struct look *k, const struct attach_file *f)
 	if (n > FEEDS_MAX)
 		look_note(k, "changefeed", "and %u more", n - FEEDS_MAX);
 	if (!there && n <= FEEDS_MAX)
-		look_find(k, "changefeed in the clusters file; cdc cli changefeed list",
+		look_find(k, "check changefeed in the clusters file; see cdc cli changefeed list",
 			  "TiCDC has no changefeed %s", f->changefeed);
 }
 
@@ -169,7 +170,8 @@ static void look_at_rights(struct look *k, struct sql *s, enum grants_account wh
 		look_find(k, way_out.buf, "%s lacks %s, for what the file allows",
 			  rights_account(a.r), lacks.buf);
 	else
-		look_note(k, what, "%s has all for what the file allows", rights_account(a.r));
+		look_note(k, what, "%s has all privileges for what the file allows",
+			  rights_account(a.r));
 	for (size_t i = 0; i < a.n; i++)
 		free(a.dbs[i]);
 	rights_free(a.r);
@@ -206,7 +208,8 @@ static void look_at_sink(struct look *k, const struct attach_file *f)
 			look_find(
 				k,
 				"sink = { user = …, password = … }: drtest doctor --grants --role drill; or CREATE USER and GRANT OPTION",
-				"TiCDC has no account to write into it (sink), and %s may make none",
+				"TiCDC has no account to write to it (sink), and %s cannot "
+				"create one",
 				rights_account(r));
 		rights_free(r);
 		return;
@@ -217,8 +220,8 @@ static void look_at_sink(struct look *k, const struct attach_file *f)
 	if (s)
 		look_at_rights(k, s, GRANTS_SINK, "sink");
 	else
-		look_find(k, "sink in the clusters file: user and password",
-			  "TiCDC's account can't log in, tried from this machine: %s", e.text);
+		look_find(k, "check user and password of sink in the clusters file",
+			  "TiCDC's account cannot log in from this machine: %s", e.text);
 	sql_close(s);
 	memset(ep.password, 0, sizeof(ep.password));
 }
@@ -239,8 +242,8 @@ static void look_at_tls(struct look *k)
 		  cipher ? cipher : "",
 		  !of          ? ""
 		  : with == of ? "; PD, TiCDC, status: verified"
-		  : with       ? "; PD, TiCDC, status: some verified, some in plain text"
-			       : "; PD, TiCDC, status: plain text");
+		  : with       ? "; PD, TiCDC, status: some verified, some without TLS"
+			       : "; PD, TiCDC, status: no TLS");
 }
 
 static void tell_clock(struct look *k, const char *whose, int64_t ahead_ms, int64_t within_ms)
@@ -252,8 +255,8 @@ static void tell_clock(struct look *k, const char *whose, int64_t ahead_ms, int6
 		 (double)off / 1000, ahead_ms < 0 ? "behind" : "ahead of",
 		 (double)within_ms / 1000);
 	if (off - within_ms > CLOCK_MS_MAX)
-		look_find(k, "one source of time for all machines (chrony, NTP)",
-			  "%s: RPO and lag would be wrong by so much", text);
+		look_find(k, "use one source of time for all machines (chrony, NTP)",
+			  "%s: RPO and lag would be wrong by this much", text);
 	else
 		look_note(k, "clock", "%s", text);
 }
@@ -330,9 +333,9 @@ static void look_at_zones(struct look *k)
 	if (sql_value(k->s, &v, NULL,
 		      "SELECT CONVERT_TZ('2026-01-01 00:00:00', 'Europe/Paris', '+00:00')") != 0 ||
 	    !v.len)
-		look_note(
-			k, "time zone",
-			"it knows no named ones: where TiCDC runs in one, its sink fails (mysql_tzinfo_to_sql loads them)");
+		look_note(k, "time zone",
+			  "it does not know time zones by name: if TiCDC uses one, its sink fails "
+			  "(load them with mysql_tzinfo_to_sql)");
 	strbuf_release(&v);
 }
 
@@ -345,9 +348,9 @@ static void safe_point(void *arg, const char *service, tso_t at, int64_t left_s)
 	if (!strcmp(service, "gc_worker"))
 		return;
 	look_note(k, "safe point",
-		  "%s holds garbage collection back at %.1f min ago, for %.1f min more%s", service,
-		  (double)(clock_wall_ms() - tso_ms(at)) / 60000, (double)left_s / 60,
-		  strstr(service, "-creating-") ? ": left by a changefeed that was refused" : "");
+		  "%s holds back garbage collection to %.1f min ago, for another %.1f min%s",
+		  service, (double)(clock_wall_ms() - tso_ms(at)) / 60000, (double)left_s / 60,
+		  strstr(service, "-creating-") ? ": left by a refused changefeed" : "");
 }
 
 static void look_at_pd(struct look *k)
@@ -365,7 +368,7 @@ static void look_at_pd(struct look *k)
 		look_note(k, "PD", "%s, %u member%s, %u of %u store%s up", m.version, m.n,
 			  m.n == 1 ? "" : "s", s.up, s.n, s.n == 1 ? "" : "s");
 	if (!e.text[0] && s.up < s.n)
-		look_find(k, "bring it back, or take it out of the cluster, before a drill",
+		look_find(k, "repair it, or remove it from the cluster, before a drill",
 			  "a store is not up: %s", s.down);
 	pd_safe_points(k->a->pd, &tls, deadline_in_ms(LOOK_MS), safe_point, k, NULL);
 }
@@ -377,12 +380,12 @@ static void look_at_gc(struct look *k)
 
 	if (sql_value(k->s, &life, NULL, "SELECT @@global.tidb_gc_life_time") == 0 &&
 	    sql_value(k->s, &on, NULL, "SELECT @@global.tidb_gc_enable") == 0)
-		look_note(
-			k, "GC",
-			"tidb_gc_life_time = %s, tidb_gc_enable = %s: a rehearsal has to read the primary where its backup was made, %s",
-			life.buf, on.buf,
-			may ? "and holds GC meanwhile"
-			    : "within that time: allow = { \"gc\" } lets it hold GC");
+		look_note(k, "GC",
+			  "tidb_gc_life_time = %s, tidb_gc_enable = %s: a rehearsal reads the "
+			  "primary at its backup's TSO, %s",
+			  life.buf, on.buf,
+			  may ? "and holds GC during that time"
+			      : "within that time: allow = { \"gc\" } lets it hold GC");
 	strbuf_release(&life);
 	strbuf_release(&on);
 }
@@ -422,13 +425,13 @@ static int read_back(struct store *s, const char *key, const unsigned char *byte
 	*step = "list";
 	rc = list_has(s, key, e);
 	if (rc == 0)
-		return err_set(e, ERR_ENV, 0, "what was just put is not there");
+		return err_set(e, ERR_ENV, 0, "an object that was just written is missing");
 	if (rc < 0)
 		return -1;
 	*step = "get";
 	rc = store_get(s, key, PROBE_BYTES, &back, e);
 	if (rc == 0 && (back.len != PROBE_BYTES || memcmp(back.buf, bytes, PROBE_BYTES) != 0))
-		rc = err_set(e, ERR_BAD_DATA, 0, "other bytes came back than were put");
+		rc = err_set(e, ERR_BAD_DATA, 0, "it returned other bytes than were written");
 	strbuf_release(&back);
 	return rc;
 }
@@ -450,9 +453,9 @@ static int probe(struct store *s, const char *key, const char **step, struct err
 		*step = "delete";
 		rc = store_delete(s, key, e);
 		if (rc == 0 && list_has(s, key, NULL) == 1)
-			rc = err_set(e, ERR_ENV, 0, "what was deleted is still there");
+			rc = err_set(e, ERR_ENV, 0, "a deleted object is still there");
 	} else if (store_delete(s, key, &later) < 0) {
-		err_wrap(e, "(and %s is left there: %.200s)", key, later.text);
+		err_wrap(e, "(and %s remains there: %.200s)", key, later.text);
 	}
 	return rc;
 }
@@ -466,9 +469,9 @@ static void probe_store(struct look *k, const struct attach_file *f)
 	struct store *s;
 
 	if (!may_write_store(f)) {
-		look_note(
-			k, "store",
-			"not written to: no cluster allows backup, restore or changefeed, so no run would");
+		look_note(k, "store",
+			  "not written to: no cluster allows backup, restore or changefeed, so no "
+			  "run writes to it");
 		return;
 	}
 	s = store_open(f->store, &(struct store_opts){ .patience_ms = LOOK_MS }, &e);
@@ -478,16 +481,17 @@ static void probe_store(struct look *k, const struct attach_file *f)
 	if (probe(s, key, &step, &e) == 0)
 		look_note(k, "store", "a probe object was put, listed, read and deleted");
 	else if (!strcmp(step, "delete"))
-		look_find(
-			k,
-			"s3:DeleteObject for its key, without which no run can remove what it made; and remove the probe",
-			"store: a probe object can be put and not be deleted, %s is left there: %s",
-			key, e.text);
+		look_find(k,
+			  "grant s3:DeleteObject to its key, without which no run can clean up; "
+			  "and remove the probe object",
+			  "store: a probe object can be written but not deleted, and %s remains "
+			  "there: %s",
+			  key, e.text);
 	else
-		look_find(
-			k,
-			"s3:PutObject, s3:GetObject, s3:ListBucket, s3:DeleteObject under that prefix for its key",
-			"store: %s of a probe object: %s", step, e.text);
+		look_find(k,
+			  "grant s3:PutObject, s3:GetObject, s3:ListBucket, s3:DeleteObject under "
+			  "that prefix to its key",
+			  "store: %s of a probe object: %s", step, e.text);
 	store_free(s);
 }
 
@@ -541,7 +545,7 @@ int attach_doctor(ground_say_fn *say, finding_fn *fn, void *arg)
 		k.a = &f->c[i];
 		k.s = sql_open_reading(&f->c[i].sql, deadline_in_ms(LOOK_MS), &e);
 		if (!k.s && f->c[i].command[ATTACH_START][0])
-			look_note(&k, "SQL", "not up; the file has a command that starts it");
+			look_note(&k, "SQL", "not running; the file has a command to start it");
 		if (!k.s) /* else the preflight has told */
 			continue;
 		look_at_cluster(&k, f);

@@ -59,11 +59,12 @@ int attach_end_sinks(struct sql *s, const char *cluster, struct err *e)
 		if (of == UNDO_RUN_LIVES || (of == UNDO_RUN_UNKNOWN && !is_dropped(s, users[i])))
 			rc = err_set(
 				e, ERR_ENV, 0,
-				"%s: a changefeed of another run writes there as %s%s (way out: let that run end; or sink = { user = \"%s\" } "
-				"for this cluster in the clusters file, where it is dead)",
+				"%s: a changefeed of another run writes to it as %s%s (fix: let "
+				"that run end, or, if it is dead, set sink = { user = \"%s\" } "
+				"for this cluster in the clusters file)",
 				cluster, users[i],
-				of == UNDO_RUN_LIVES ? ", and that run goes on"
-						     : ", and no run of this machine has noted it",
+				of == UNDO_RUN_LIVES ? ", and that run is still going"
+						     : ", and no run on this machine recorded it",
 				users[i]);
 	}
 	if (rc == 0 && n)

@@ -69,7 +69,7 @@ static int get_env(lua_State *L)
 static void too_long(lua_State *L, lua_Debug *ar)
 {
 	(void)ar;
-	luaL_error(L, "the file computes too long: it should only be a table");
+	luaL_error(L, "the file runs too long: it should only return a table");
 }
 
 /* ---- the fields: what is checked, and what docs/CLUSTERS.md says */
@@ -99,11 +99,11 @@ struct field {
 
 static const struct field tls_fields[] = {
 	{ "ca", TEXT, AT(attach_tls, ca), NULL, 0,
-	  "file with the CA that is trusted instead of the system's" },
-	{ "cert", TEXT, AT(attach_tls, cert), NULL, 0, "file with the client's certificate" },
+	  "file with the CA to trust instead of the system's" },
+	{ "cert", TEXT, AT(attach_tls, cert), NULL, 0, "file with the client certificate" },
 	{ "key", TEXT, AT(attach_tls, key), NULL, 0, "file with its key" },
 	{ "server_name", TEXT, AT(attach_tls, server_name), NULL, 0,
-	  "the name that the server's certificate has to be for, where it is not the address's" },
+	  "the name that the server's certificate must have, if it is not the address" },
 	{ 0 },
 };
 static const struct field sql_fields[] = {
@@ -115,7 +115,8 @@ static const struct field sql_fields[] = {
 	  offsetof(struct attach_cluster, password),
 	  "text (`env \"NAME\"`), or `{ file = \"…\" }`, or `{ command = { \"…\" } }`" },
 	{ "tls", TLS, AT(attach_cluster, sql_tls), tls_fields, 0,
-	  "of SQL alone; `false`: plain text. Without it the cluster's `tls` is SQL's too, and without both SQL is plain" },
+	  "only for SQL; `false`: no TLS. Without it, the cluster's `tls` also applies to SQL; "
+	  "without both, SQL uses no TLS" },
 	{ 0 },
 };
 static const struct field sink_fields[] = {
@@ -123,37 +124,40 @@ static const struct field sink_fields[] = {
 	{ "password", SECRET, AT(attach_cluster, sink_password), NULL,
 	  offsetof(struct attach_cluster, sink_secret), "as SQL's" },
 	{ "tls", TLS, AT(attach_cluster, sink_tls), tls_fields, 0,
-	  "of TiCDC's connection; the files are on TiCDC's machines (no `server_name`: TiCDC has none)" },
+	  "for TiCDC's connection; the files are on TiCDC's machines (TiCDC does not support "
+	  "`server_name`)" },
 	{ 0 },
 };
 static const struct field command_fields[] = {
 	{ "kill", COMMAND, AT(attach_cluster, command[ATTACH_KILL]), NULL, 0,
-	  "the disaster; complete when nothing of it answers any more" },
+	  "the disaster; complete when the cluster no longer responds" },
 	{ "start", COMMAND, AT(attach_cluster, command[ATTACH_START]), NULL, 0,
-	  "run when the cluster is wanted and does not answer" },
+	  "run if the cluster is needed and does not respond" },
 	{ "destroy", COMMAND, AT(attach_cluster, command[ATTACH_DESTROY]), NULL, 0,
-	  "run at the end, unless `--keep`, only where this run has started or filled it" },
+	  "run at the end, unless `--keep`, if this run started or filled the cluster" },
 	{ 0 },
 };
 static const struct field cluster_fields[] = {
-	{ "sql", TABLE, 0, 0, sql_fields, 0, "required: where it is reached by SQL" },
+	{ "sql", TABLE, 0, 0, sql_fields, 0, "required: its SQL endpoint" },
 	{ "pd", URL, AT(attach_cluster, pd), NULL, 0,
-	  "PD's URL: tells the cluster's id, its stores and safe points" },
+	  "PD's URL, for the cluster's ID, its stores and safe points" },
 	{ "ticdc", URL, AT(attach_cluster, ticdc), NULL, 0,
-	  "TiCDC's URL, where a changefeed from this cluster is made or followed" },
+	  "TiCDC's URL, if a changefeed from this cluster is created or followed" },
 	{ "status", URL, AT(attach_cluster, status), NULL, 0, "TiDB's status port" },
 	{ "cluster_id", ID, AT(attach_cluster, cluster_id), NULL, 0,
-	  "the number that PD tells, in quotes: no other cluster is taken for this one" },
+	  "the number that PD reports, in quotes; drtest refuses any other cluster at this "
+	  "address" },
 	{ "kind", SERVER, AT(attach_cluster, mysql), NULL, 0,
 	  "`\"tidb\"`, or `\"mysql\"` for MySQL and MariaDB: no pd, ticdc, status" },
 	{ "tls", TLS, AT(attach_cluster, tls), tls_fields, 0,
-	  "of pd, ticdc and status, which are `https://` then; and of SQL, unless that has its own" },
+	  "for pd, ticdc and status, which are then `https://`, and for SQL, unless that has its "
+	  "own" },
 	{ "sink", TABLE, 0, 0, sink_fields, 0,
-	  "TiCDC's account where a changefeed writes into this cluster. Without it drtest makes one for the run, which takes "
-	  "CREATE USER and GRANT OPTION, and drops it at the end" },
+	  "TiCDC's account if a changefeed writes to this cluster. Without it, drtest creates "
+	  "one for the run, which requires CREATE USER and GRANT OPTION, and drops it at the end" },
 	{ "allow", ALLOW, AT(attach_cluster, allow), NULL, 0,
-	  "list of what may be done: `backup`, `restore`, `changefeed`, `gc` (hold garbage collection), `write` (load, replay, SQL); "
-	  "without it the cluster is only read" },
+	  "list of permissions: `backup`, `restore`, `changefeed`, `gc` (hold garbage "
+	  "collection), `write` (load, replay, SQL); without it, drtest only reads" },
 	{ "expendable", FLAG, AT(attach_cluster, expendable), NULL, 0,
 	  "`true`: it may be killed and overwritten; implies all of `allow`" },
 	{ "commands", TABLE, 0, 0, command_fields, 0, "lists of words, run without a shell" },
@@ -161,15 +165,17 @@ static const struct field cluster_fields[] = {
 };
 static const struct field file_fields[] = {
 	{ "store", TEXT, AT(attach_file, store), NULL, 0,
-	  "URI under which a run may put its own things; reached by TiKV, TiCDC and drtest alike" },
+	  "URI under which a run may store its own data; reachable from TiKV, TiCDC and drtest" },
 	{ "redo", TEXT, AT(attach_file, redo), NULL, 0,
-	  "URI of the redo log of the changefeed that is there: its `consistent.storage`. Only ever read" },
+	  "URI of the existing changefeed's redo log, its `consistent.storage`; drtest only "
+	  "reads it" },
 	{ "backup", TEXT, AT(attach_file, backup), NULL, 0,
-	  "URI of a full backup that is there, for a rehearsal that shall make none" },
+	  "URI of an existing full backup, for a rehearsal that does not make one" },
 	{ "changefeed", TEXT, AT(attach_file, changefeed), NULL, 0,
-	  "id of the changefeed from primary to secondary" },
+	  "ID of the changefeed from primary to secondary" },
 	{ "redo_time_zone", TEXT, AT(attach_file, redo_time_zone), NULL, 0,
-	  "in which TiCDC runs (`\"+08:00\"`, `\"Asia/Shanghai\"`): its log has TIMESTAMPs as text and does not say" },
+	  "the time zone of TiCDC (`\"+08:00\"`, `\"Asia/Shanghai\"`): its log has TIMESTAMPs as "
+	  "text without a time zone" },
 	{ 0 },
 };
 
@@ -188,7 +194,7 @@ static int take_text(lua_State *L, char *out, size_t room, const char *where, co
 	    lua_objlen(L, -1) < room)
 		strcpy(out, lua_tostring(L, -1));
 	else if (!lua_isnil(L, -1))
-		return err_set(e, ERR_USAGE, 0, "%s: %s has to be text of at most %zu bytes", where,
+		return err_set(e, ERR_USAGE, 0, "%s: %s must be text of at most %zu bytes", where,
 			       f->name, room - 1);
 	return 0;
 }
@@ -202,7 +208,7 @@ static const char *authority_error(const char *text)
 		return "is http://HOST:PORT of one server, without a path, a password or blanks";
 	for (const char *p = text; *p; p++)
 		if ((unsigned char)*p <= ' ' || *p == 127)
-			return "has a character that no address has";
+			return "has an invalid character";
 	end = *text == '[' ? strchr(text, ']') : host + strcspn(host, ":");
 	if (!end || end == host)
 		return "has no host";
@@ -211,7 +217,7 @@ static const char *authority_error(const char *text)
 		return NULL;
 	if (*port != ':' || !port[1] || strspn(port + 1, "0123456789") != strlen(port + 1) ||
 	    strlen(port) > 6 || !atoi(port + 1) || atoi(port + 1) > 65535)
-		return "has a port that is none (an IPv6 address stands in brackets)";
+		return "has an invalid port (write an IPv6 address in brackets)";
 	return NULL;
 }
 
@@ -237,7 +243,7 @@ static int take_url(lua_State *L, char *out, size_t room, const char *where, con
 	if (!*out || (named && strstr(out, "${")))
 		return 0;
 	if (strncmp(out, "http://", 7) != 0 && strncmp(out, "https://", 8) != 0)
-		return refuse_field(e, where, f, "has to begin with http:// or https://");
+		return refuse_field(e, where, f, "must begin with http:// or https://");
 	if (out[strlen(out) - 1] == '/')
 		out[strlen(out) - 1] = '\0';
 	rest = strstr(out, "://");
@@ -257,7 +263,7 @@ static int allow_only(lua_State *L, const struct field *known, const char *where
 			k++;
 		lua_pop(L, 1);
 		if (!name || !k->name) {
-			err_set(e, ERR_USAGE, 0, "%s has a field '%.60s' that is not known", where,
+			err_set(e, ERR_USAGE, 0, "%s has an unknown field '%.60s'", where,
 				name ? name : "(no name)");
 			lua_pop(L, 1);
 			return -1;
@@ -298,13 +304,13 @@ static int take_allow(lua_State *L, unsigned *out, const char *where, const stru
 		while (v < N_VERBS && strcmp(verbs[v].name, name) != 0)
 			v++;
 		if (v == N_VERBS)
-			rc = err_set(
-				e, ERR_USAGE, 0,
-				"%s: allow knows backup, restore, changefeed, gc and write, not '%.40s'",
-				where, name);
+			rc = err_set(e, ERR_USAGE, 0,
+				     "%s: allow accepts backup, restore, changefeed, gc and write, "
+				     "not '%.40s'",
+				     where, name);
 		else if (verbs[v].verb == ABLE_KILL)
 			rc = err_set(e, ERR_USAGE, 0,
-				     "%s: what may be killed is marked expendable = true", where);
+				     "%s: allow cannot contain kill: set expendable = true", where);
 		else
 			*out |= 1u << verbs[v].verb;
 		lua_pop(L, 1);
@@ -329,7 +335,7 @@ static int take_command(lua_State *L, char **out, const char *where, const struc
 		if (lua_type(L, -1) == LUA_TSTRING)
 			out[i - 1] = xstrdup(lua_tostring(L, -1));
 		else
-			rc = err_set(e, ERR_USAGE, 0, "%s: command %s: word %d is no text", where,
+			rc = err_set(e, ERR_USAGE, 0, "%s: command %s: word %d is not text", where,
 				     f->name, i);
 		lua_pop(L, 1);
 	}
@@ -370,9 +376,8 @@ static int take_tls(lua_State *L, struct attach_tls *out, const char *where, con
 	out->given = true;
 	if (take_inner(L, f->of, out, where, f->name, e) < 0)
 		return -1;
-	return !out->cert[0] != !out->key[0]
-		       ? refuse_field(e, where, f, "needs cert and key together")
-		       : 0;
+	return !out->cert[0] != !out->key[0] ? refuse_field(e, where, f, "needs both cert and key")
+					     : 0;
 }
 
 static int take_id(lua_State *L, uint64_t *out, const char *where, const struct field *f,
@@ -384,7 +389,8 @@ static int take_id(lua_State *L, uint64_t *out, const char *where, const struct 
 		return -1;
 	return *id && (!tso_parse(id, out) || !*out)
 		       ? err_set(e, ERR_USAGE, 0,
-				 "%s: cluster_id is the number that PD tells, in quotes: \"7712997407283468988\"",
+				 "%s: cluster_id must be the number that PD reports, in quotes: "
+				 "\"7712997407283468988\"",
 				 where)
 		       : 0;
 }
@@ -473,36 +479,40 @@ static int check_cluster(struct attach_cluster *c, const char *where, struct err
 			where);
 	if (c->sql.host[strcspn(c->sql.host, "/@?#,;\"'`<> \t\r\n")])
 		return err_set(e, ERR_USAGE, 0,
-			       "%s: sql.host is a name or an address alone, no URI", where);
+			       "%s: sql.host must be a name or an address, not a URI", where);
 	if (strchr(c->sql.host, ':') && strchr(c->sql.host, ':') == strrchr(c->sql.host, ':'))
-		return err_set(e, ERR_USAGE, 0, "%s: sql.host has a port in it: sql.port", where);
+		return err_set(e, ERR_USAGE, 0, "%s: sql.host contains a port: use sql.port",
+			       where);
 	if (c->sql.host[0] == '[')
-		return err_set(e, ERR_USAGE, 0, "%s: sql.host: an IPv6 address without brackets",
+		return err_set(e, ERR_USAGE, 0,
+			       "%s: sql.host: write an IPv6 address without "
+			       "brackets",
 			       where);
 	if (!c->sql.user[0])
 		strcpy(c->sql.user, "root");
 	if (c->cluster_id && !c->pd[0])
 		return err_set(e, ERR_USAGE, 0,
-			       "%s: a cluster_id needs pd = \"http://…:2379\", which tells it",
-			       where);
+			       "%s: cluster_id needs pd = \"http://…:2379\" to check it", where);
 	if (c->mysql && (c->pd[0] || c->ticdc[0] || c->status[0]))
-		return err_set(e, ERR_USAGE, 0,
-			       "%s: a mysql has neither pd nor ticdc nor a status port", where);
+		return err_set(e, ERR_USAGE, 0, "%s: kind = \"mysql\" has no pd, ticdc or status",
+			       where);
 	for (unsigned i = 0; i < 3; i++)
 		if (c->tls.given && !strncmp(urls[i], "http://", 7))
 			return err_set(
 				e, ERR_USAGE, 0,
-				"%s: %s is http:// and tls is given: https://, or sql = { tls = … } where it is for SQL alone",
+				"%s: %s is http:// but tls is set: use https://, or sql = { tls "
+				"= … } for TLS only for SQL",
 				where, names[i]);
 	if (c->tls.off)
 		for (unsigned i = 0; i < 3; i++)
 			if (!strncmp(urls[i], "https://", 8))
 				return err_set(e, ERR_USAGE, 0,
-					       "%s: %s is https:// and tls is false", where,
+					       "%s: %s is https:// but tls is false", where,
 					       names[i]);
 	if (c->sink_tls.server_name[0])
 		return err_set(e, ERR_USAGE, 0,
-			       "%s: sink.tls has a server_name, and TiCDC's sink has none", where);
+			       "%s: sink.tls has a server_name, which TiCDC does not support",
+			       where);
 	if (!c->sink_user[0] && (c->sink_password[0] || c->sink_secret.file[0] ||
 				 c->sink_secret.command[0] || c->sink_tls.given))
 		return err_set(e, ERR_USAGE, 0, "%s: sink needs a user", where);
@@ -606,7 +616,7 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 	if (!lua_istable(L, -1))
 		return err_set(
 			e, ERR_USAGE, 0,
-			"%s: it has to end in: return { primary = { sql = … }, secondary = … }",
+			"%s: it must end with: return { primary = { sql = … }, secondary = … }",
 			where);
 	if (take_fields(L, file_fields, f, where, e) < 0)
 		return -1;
@@ -615,7 +625,8 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 	    strlen(f->redo_time_zone))
 		return err_set(
 			e, ERR_USAGE, 0,
-			"%s: redo_time_zone '%.64s' is no time zone, as \"+08:00\" or \"Asia/Shanghai\"",
+			"%s: redo_time_zone '%.64s' is not a time zone such as \"+08:00\" or "
+			"\"Asia/Shanghai\"",
 			where, f->redo_time_zone);
 	if (!names_variables(L) && (check_place("store", f->store, where, e) < 0 ||
 				    check_place("redo", f->redo, where, e) < 0 ||
@@ -644,7 +655,7 @@ static int read_file(struct attach_file *f, const char *path, lua_CFunction env,
 
 	memset(f, 0, sizeof(*f));
 	if (!L) {
-		err_set(e, ERR_ENV, 0, "LuaJIT could not start");
+		err_set(e, ERR_ENV, 0, "cannot start LuaJIT");
 		goto out;
 	}
 	if (fs_read_file(path, ATTACH_FILE_BYTES_MAX, &source, e) < 0) {
@@ -661,7 +672,7 @@ static int read_file(struct attach_file *f, const char *path, lua_CFunction env,
 	lua_sethook(L, too_long, LUA_MASKCOUNT, STEPS_MAX);
 	snprintf(chunk, sizeof(chunk), "@%.300s", path);
 	if (source.len && source.buf[0] == 033) { /* bytecode is not checked by the loader */
-		err_set(e, ERR_USAGE, 0, "%.300s: Lua source is wanted", path);
+		err_set(e, ERR_USAGE, 0, "%.300s: must be Lua source", path);
 		goto out;
 	}
 	broken = luaL_loadbuffer(L, source.buf, source.len, chunk);
@@ -672,7 +683,7 @@ static int read_file(struct attach_file *f, const char *path, lua_CFunction env,
 	}
 	if (broken) {
 		const char *why =
-			lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error that is no text";
+			lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error that is not text";
 
 		err_set(e, ERR_USAGE, 0, "%s%s", why,
 			strstr(why, "a nil value")

@@ -119,9 +119,9 @@ static void options_are_held_to_their_types(void **state)
 		{ "n=", "not a whole number" },
 		{ "f=1.2.3", "is not a number" },
 		{ "on=maybe", "is not true or false" },
-		{ "time=soon", "is no duration" },
-		{ "word=z", "is none of x, y" },
-		{ "nn=3", "has no option 'nn': did you mean 'n'? (it has f, n, on, time, word)" },
+		{ "time=soon", "is not a duration" },
+		{ "word=z", "is not one of x, y" },
+		{ "nn=3", "has no option 'nn': did you mean 'n'? (options: f, n, on, time, word)" },
 		{ "n", "name=value" },
 		{ "=3", "name=value" },
 	};
@@ -147,10 +147,10 @@ static void a_file_that_is_no_scenario_is_refused(void **state)
 	refused(w, "return 1", "return scenario {");
 	refused(w, HEAD "return scenario { name = \"s\" }", "needs run");
 	refused(w, HEAD "return scenario { name = \"a b\", run = function() end }", "needs a name");
-	refused(w, HEAD "return scenario { name = \"s\", runs = 1 }", "no field 'runs'");
+	refused(w, HEAD "return scenario { name = \"s\", runs = 1 }", "unknown field 'runs'");
 	refused(w,
 		HEAD "return scenario { name = \"s\", options = { a = 1 }, run = function() end }",
-		"option a has to be");
+		"option a must be");
 	refused(w, HEAD "x = 1", "undefined variable 'x'");
 	refused(w, HEAD "return dofile \"/etc/passwd\"", "dofile");
 	refused(w, HEAD "return require \"ffi\"", "ffi");
@@ -250,21 +250,21 @@ static void the_way_that_loses_least_is_advised(void **state)
 	chooses(w,
 		WAY("rows", "verdict = \"partial\", lost = 0, wrong = 6, seconds = 1") "," WAY(
 			"txns", "verdict = \"pass\", lost = 5, seconds = 2"),
-		"txns: it loses 5, as little as any");
+		"txns: it loses 5, no more than any other");
 	/* the soonest of equals; the least work of equals in both */
 	chooses(w,
 		WAY("slow", "verdict = \"pass\", lost = 5, seconds = 2") "," WAY(
 			"soon", "verdict = \"pass\", lost = 5, seconds = 1"),
-		"soon: it loses 5, as little as any, and is back after 1.00 s, the soonest of those; slow loses as much and takes 2.00 s");
+		"soon: it loses 5, no more than any other, and is back after 1.00 s, the fastest of those; slow loses as much and takes 2.00 s");
 	/* what does not hold is never advised, however little it loses */
 	chooses(w,
 		WAY("torn", "verdict = \"fail\", lost = 0, seconds = 0") "," WAY("dark", "verdict = \"unknown\", lost = 0, seconds = 0") "," WAY(
 			"shut",
 			"closed = \"no log\"") "," WAY("sound",
 						       "verdict = \"pass\", lost = 90, seconds = 50"),
-		"sound: it loses 90, as little as any, and is back after 50.0 s; torn is not consistent, dark is not consistent, shut is closed");
+		"sound: it loses 90, no more than any other, and is back after 50.0 s; torn is not consistent, dark is not consistent, shut is closed");
 	chooses(w, WAY("torn", "verdict = \"fail\", lost = 0, seconds = 0"),
-		"none: none of them leads back to a state that can be trusted");
+		"none: none of them leads to a correct state");
 }
 
 int main(void)

@@ -193,7 +193,7 @@ static void a_kill_that_is_not_ours_is_told_apart(void **unused)
 	kill(proc_pid(p), SIGKILL);
 	assert_int_equal(proc_wait(p, deadline_in_ms(SOON_MS)), 1);
 	assert_true(proc_killed_by_others(p));
-	assert_non_null(strstr(proc_how(p), "not ours"));
+	assert_non_null(strstr(proc_how(p), "not sent by drtest"));
 	proc_free(p);
 }
 
@@ -336,14 +336,14 @@ static void faults_are_said_in_words(void **unused)
 		  "refuse of x: status 503, 25 % of the requests",
 		  NULL },
 		{ { "cut" }, "cut of x", NULL },
-		{ { "frob" }, NULL, "there is no fault 'frob'" },
-		{ { "cut", "by=1s" }, NULL, "cut takes no 'by'" },
-		{ { "delay", "by=fast" }, NULL, "by can't be 'fast'" },
-		{ { "delay", "by" }, NULL, "no name=value" },
-		{ { "delay" }, NULL, "delay wants by" },
-		{ { "delay", "by=1ms", "jitter=2ms" }, NULL, "jitter of at most as much" },
+		{ { "frob" }, NULL, "unknown fault 'frob'" },
+		{ { "cut", "by=1s" }, NULL, "cut has no argument 'by'" },
+		{ { "delay", "by=fast" }, NULL, "by cannot be 'fast'" },
+		{ { "delay", "by" }, NULL, "is not name=value" },
+		{ { "delay" }, NULL, "delay needs by" },
+		{ { "delay", "by=1ms", "jitter=2ms" }, NULL, "jitter must not be larger" },
 		{ { "refuse", "status=200" }, NULL, "400 to 599" },
-		{ { "refuse", "share=2" }, NULL, "share can't be '2'" },
+		{ { "refuse", "share=2" }, NULL, "share cannot be '2'" },
 	};
 
 	(void)unused;

@@ -91,7 +91,7 @@ static void verbs_on_a_cluster_that_never_started_are_errors(void **unused)
 			.ground = &ground_local, .name = "c", .dir = dir, .log_dir = dir },
 		&e));
 	/* what an earlier run left is not built upon */
-	assert_non_null(strstr(e.text, "is there already"));
+	assert_non_null(strstr(e.text, "exists already"));
 	rmdir(dir);
 	e = (struct err)ERR_INIT;
 	c = cluster_new(

@@ -49,7 +49,7 @@ static void data_of_an_earlier_tag_is_not_taken_over(void **unused)
 	assert_int_equal(cluster_start_begin(c, &e), -1);
 	assert_non_null(strstr(
 		e.text,
-		"/data/drtest-20260101T000000Z-x-1-primary is there already: data of an earlier tag would come back"));
+		"/data/drtest-20260101T000000Z-x-1-primary exists already: data of an earlier tag would come back"));
 	assert_int_equal(e.kind, ERR_ENV);
 	cluster_free(c);
 	assert_true(fs_exists(data)); /* not ours: it stays */
@@ -86,14 +86,14 @@ static void a_verb_that_it_lacks_is_said_in_one_line(void **unused)
 		     ground_can(&ground_attach, ABLE_LINK) ||
 		     ground_can(&ground_attach, ABLE_PAUSE));
 	assert_int_equal(cluster_pause(c, true, &e), -1); /* it has not started */
-	assert_string_equal(e.text, "pause primary: nothing of it runs");
+	assert_string_equal(e.text, "pause primary: it is not running");
 	assert_int_equal(cluster_kill_part(c, CLUSTER_STORAGE, 1, NULL, &e), -1);
-	assert_string_equal(e.text, "kill primary: it has no such TiKV that runs");
+	assert_string_equal(e.text, "kill primary: it has no such TiKV running");
 	assert_int_equal(cluster_procs(c, CLUSTER_ALL, CLUSTER_EACH, none, 1), 0);
 	assert_int_equal(cluster_changefeed_find(c, c, "x", "", &e), -1);
 	assert_string_equal(
 		e.text,
-		"primary: the playground ground can't follow a changefeed that others made");
+		"primary: the playground ground cannot follow an existing changefeed");
 	cluster_free(c);
 }
 
@@ -152,7 +152,7 @@ static void what_is_not_said_is_not_allowed(void **unused)
 	assert_int_equal(attach_use(file, &e), 0);
 	/* expendable, but without a TiCDC */
 	assert_int_equal(attach_allows("b", ABLE_CHANGEFEED, &e), -1);
-	assert_non_null(strstr(e.text, "names no TiCDC of it"));
+	assert_non_null(strstr(e.text, "a changefeed from it needs ticdc"));
 	assert_int_equal(attach_allows("a", ABLE_WRITE, &e), -1);
 	assert_int_equal(e.kind, ERR_USAGE);
 	assert_int_equal(attach_allows("a", ABLE_KILL, &e), -1);
@@ -160,7 +160,7 @@ static void what_is_not_said_is_not_allowed(void **unused)
 	assert_int_equal(attach_allows("b", ABLE_RESTORE, &e), 0);
 	assert_int_equal(attach_allows("b", ABLE_KILL, &e), -1); /* no command for it */
 	assert_int_equal(attach_allows("c", ABLE_RESTORE, &e), -1);
-	assert_non_null(strstr(e.text, "names no cluster 'c' (it has "));
+	assert_non_null(strstr(e.text, "has no cluster 'c' (it has "));
 }
 
 static void count(void *arg, const char *what)
@@ -223,7 +223,7 @@ static void a_prefix_of_a_removed_changefeed_is_refused(void **unused)
 	assert_int_equal(tidb_cluster_prefix_is_fresh(uri, "the redo log's prefix", &e), 0);
 	assert_int_equal(fs_write_atomic(mark, "D", 1, 0600, &e), 0);
 	assert_int_equal(tidb_cluster_prefix_is_fresh(uri, "the redo log's prefix", &e), -1);
-	assert_non_null(strstr(e.text, "a changefeed that was removed had its log here"));
+	assert_non_null(strstr(e.text, "it had the log of a removed changefeed"));
 	assert_int_equal(e.kind, ERR_ENV);
 }
 

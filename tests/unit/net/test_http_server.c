@@ -116,7 +116,7 @@ static void pages_and_streams_are_answered(void **unused)
 	assert_int_equal(http_listen(&l, &p, &e), 0);
 	assert_int_not_equal(l.place.port, 0);
 	assert_int_equal(http_listen(&taken, &l.place, &e), -1);
-	assert_non_null(strstr(e.text, "port 0 takes a free one"));
+	assert_non_null(strstr(e.text, "port 0 selects a free one"));
 	snprintf(url, sizeof(url), "http://%s/", l.where);
 	s = http_server_start(&l, &site, &e);
 	assert_non_null(s);
@@ -125,7 +125,7 @@ static void pages_and_streams_are_answered(void **unused)
 		struct http_answer a = HTTP_ANSWER_INIT;
 		static const char *const paths[] = { "", "events", "nothing" };
 		static const char *const bodies[] = { "hello", "data: 1\n\ndata: 2\n\ndata: 3\n\n",
-						      "there is no such page\n" };
+						      "no such page\n" };
 		char whole[160];
 
 		snprintf(whole, sizeof(whole), "%s%s", url, paths[turn]);

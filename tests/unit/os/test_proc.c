@@ -104,7 +104,7 @@ static void how_a_child_ended_is_told(void **unused)
 
 	p = start("kill -9 $$", NULL, 0);
 	assert_int_equal(proc_wait(p, deadline_in_ms(5000)), 1);
-	assert_string_equal(proc_how(p), "SIGKILL (not ours: out of memory?)");
+	assert_string_equal(proc_how(p), "SIGKILL (not sent by drtest; perhaps out of memory)");
 	assert_int_equal(proc_exit_status(p), 137);
 	proc_free(p);
 
@@ -142,7 +142,7 @@ static void a_command_that_cannot_run_fails_at_the_start(void **unused)
 	o.dir = NULL;
 	o.run_as = "no-such-user-here";
 	assert_null(proc_start(&o, &e));
-	assert_non_null(strstr(e.text, "no user 'no-such-user-here'"));
+	assert_non_null(strstr(e.text, "user 'no-such-user-here' does not exist"));
 }
 
 static void stdin_env_and_log_reach_the_child(void **unused)

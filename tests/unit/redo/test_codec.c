@@ -375,11 +375,11 @@ static void absurd_frames_are_refused(void **unused)
 		const char *says;
 	} bad[] = {
 		{ "\0\0\0\0\0\0\0\0", 8, "length zero" },
-		{ "\xff\xff\xff\xff\xff\xff\xff\0", 8, "longer than any file" },
+		{ "\xff\xff\xff\xff\xff\xff\xff\0", 8, "longer than a file" },
 		{ "\x08\0\0\0\0\0\0\x81xxxxxxxxx", 17, "padding" },
 		{ "\x08\0\0\0\0\0\0\0\xff\xff\0\3\x83\0\0\0", 16, "version 3" },
 		{ "\x08\0\0\0\0\0\0\0\xff\xff\0\2\xdf\xff\xff\xff", 16, "offset 0" },
-		{ "\x08\0\0\0\0\0\0\0\x80\0\0\0\0\0\0\0", 16, "behind the record" },
+		{ "\x08\0\0\0\0\0\0\0\x80\0\0\0\0\0\0\0", 16, "after the record" },
 	};
 
 	(void)unused;

@@ -436,7 +436,7 @@ static void a_changefeed_that_was_removed_is_refused(void **unused)
 	e = (struct err)ERR_INIT;
 	assert_int_equal(redo_read_meta(s, &m, &e), -1);
 	assert_int_equal(e.kind, ERR_NOT_FOUND);
-	assert_non_null(strstr(e.text, "was removed (the mark delete_f is there)"));
+	assert_non_null(strstr(e.text, "was removed (it has the mark delete_f)"));
 	end_of_log(dir);
 }
 

@@ -491,7 +491,7 @@ static void a_journal_that_was_cut_gives_a_report_as_far_as_it_goes(void **unuse
 	at(5, "fault", json_pack("{s:s,s:s,s:f}", "kind", "kill", "target", "primary", "at", 5.0));
 	make(); /* still being written */
 	assert_string_equal(text_at("verdict"), "unknown");
-	assert_string_equal(text_at("error"), "the run was cut off");
+	assert_string_equal(text_at("error"), "the run was interrupted");
 	holds(&html, "This report is incomplete");
 	holds(&html, "not measured");
 	holds(&summary, "RPO  not measured\n");
@@ -515,7 +515,7 @@ static void an_empty_journal_is_a_run_that_proves_nothing(void **unused)
 	(void)unused;
 	make();
 	assert_string_equal(text_at("verdict"), "unknown");
-	assert_string_equal(text_at("error"), "the run was cut off before its first event");
+	assert_string_equal(text_at("error"), "the run was interrupted before its first event");
 	write_end("pass", ""); /* an end alone */
 	make();
 	assert_string_equal(text_at("verdict"), "pass");
@@ -540,7 +540,7 @@ static void a_damaged_journal_says_where(void **unused)
 	make();
 	assert_string_equal(text_at("scenario"), "failover");
 	assert_string_equal(text_at("verdict"), "unknown");
-	assert_non_null(strstr(text_at("error"), "line 2 is no event"));
+	assert_non_null(strstr(text_at("error"), "line 2 is not an event"));
 	ok(fs_write_atomic(path, "this is no zstd", 15, 0644, &e), &e);
 	make();
 	assert_string_equal(text_at("verdict"), "unknown");
@@ -746,13 +746,13 @@ static void without_a_run_there_is_one_clear_line(void **unused)
 	(void)unused;
 	assert_int_equal(report_make("/nonexistent/run", &e), -1);
 	assert_int_equal(err_exit_code(&e), 2);
-	assert_string_equal(e.text, "/nonexistent/run: there is no such run folder");
+	assert_string_equal(e.text, "/nonexistent/run: no such run directory");
 	unlink(path);
 	free(path);
 	e = (struct err)ERR_INIT;
 	assert_int_equal(report_summary(run, stdout, false, &e), -1);
 	assert_int_equal(err_exit_code(&e), 2);
-	assert_non_null(strstr(e.text, "is no run folder: it has no journal.jsonl.zst"));
+	assert_non_null(strstr(e.text, "is not a run directory: it has no journal.jsonl.zst"));
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)

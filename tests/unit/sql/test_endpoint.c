@@ -48,14 +48,14 @@ static void what_would_not_be_done_is_refused(void **unused)
 	static const struct {
 		const char *uri, *says;
 	} refused[] = {
-		{ "mysql://h/?ssl-mode=PREFERRED", "not left to whoever answers" },
+		{ "mysql://h/?ssl-mode=PREFERRED", "does not let the server decide" },
 		{ "mysql://h/?tls=preferred", "skip-verify" },
 		{ "mysql://h/?tls=custom-name", "skip-verify" },
 		{ "mysql://h/?ssl=maybe", "true or false" },
 		{ "mysql://h/?ssl-key=/k", "ssl-cert" },
-		{ "mysql+ssl://h/?ssl-mode=DISABLED", "and for none" },
-		{ "mysql://h/?ssl-ca=/ca&tls=false", "and for none" },
-		{ "mysql://h/?ssl-server-name=n&tls=skip-verify", "checks no name" },
+		{ "mysql+ssl://h/?ssl-mode=DISABLED", "both enable and disable TLS" },
+		{ "mysql://h/?ssl-ca=/ca&tls=false", "both enable and disable TLS" },
+		{ "mysql://h/?ssl-server-name=n&tls=skip-verify", "does not verify names" },
 		{ "mysql://h/?socket=/run/mysqld.sock", "TCP" },
 		{ "mysql://h/?sslmode=require", "'sslmode' is not known" },
 		{ "mysql://h/?charset=latin1", "'charset' is not known" },
@@ -64,7 +64,7 @@ static void what_would_not_be_done_is_refused(void **unused)
 		{ "mysql://u:12/ss@h:4000", "%2F" },
 		{ "127.0.0.1:4000", "mysql://user:password@host:port" },
 		{ "@/no/such/file", "No such file" },
-		{ "env:DRTEST_TEST_ABSENT", "no such variable" },
+		{ "env:DRTEST_TEST_ABSENT", "not set or empty" },
 	};
 	struct sql_endpoint ep;
 

@@ -109,7 +109,7 @@ static void a_gate(void **state)
 	refused("return { suite = 'x', runs = { { './a.lua' } }, gate = { 'rpo_ms is small' } }",
 		"suite.lua");
 	refused("return { suite = 'x', runs = { { './a.lua' } }, gate = 7 }",
-		"gate has to be a table");
+		"gate must be a table");
 }
 
 static void bad_files(void **state)
@@ -118,23 +118,23 @@ static void bad_files(void **state)
 	struct suite s;
 
 	(void)state;
-	refused("return 7", "it is no suite");
+	refused("return 7", "this is not a suite");
 	refused("return { runs = {} }", "suite = \"name\" is missing");
 	refused("return { suite = '../x', runs = {} }", "suite = \"name\" is missing");
 	refused("return { suite = 'x' }", "runs = { … } is missing");
 	refused("return { suite = 'x', runs = {} }", "it has no run");
-	refused("return { suite = 'x', runs = {}, rnus = {} }", "no 'rnus'");
+	refused("return { suite = 'x', runs = {}, rnus = {} }", "field 'rnus'");
 	refused("return { suite = 'x', runs = { 'a' } }", "an entry of runs");
 	refused("return { suite = 'x', runs = { { seeds = { 1 } } } }",
-		"lacks its scenario's name");
+		"needs the name of a scenario");
 	refused("return { suite = 'x', runs = { { './a.lua', seeds = { 1.5 } } } }",
-		"seed '1.5' is no whole number");
+		"seed '1.5' is not a whole number");
 	refused("return { suite = 'x', runs = { { './a.lua', sed = 1 } } }", "'sed'");
 	refused("return { suite = 'x', runs = { { './a.lua', set = { rate = {} } } } }",
 		"option rate has no value");
 	refused("return { suite = ", "suite");
 	refused("os.exit(0)", "os"); /* no library */
-	refused("while true do end", "it computes without end");
+	refused("while true do end", "it does not finish");
 	refused("local s = drtest.scenario", "is a scenario");
 	refused("return { suite = 'x', runs = { { './a.lua', set = {"
 		" a = { 1,2,3,4,5,6,7,8,9,10,11 }, b = { 1,2,3,4,5,6,7,8,9,10 }, c = { 1,2,3,4,5,6,7,8,9,10 } } } } }",

@@ -60,7 +60,7 @@ static void the_status_is_read(void **unused)
 	l.task = "another";
 	assert_int_equal(log_backup_status(&l, &st, &e), -1);
 	assert_int_equal(e.kind, ERR_NOT_FOUND);
-	assert_non_null(strstr(e.text, "`br log start` before it is needed"));
+	assert_non_null(strstr(e.text, "run `br log start` beforehand"));
 	stock_release(&br);
 }
 
@@ -112,8 +112,8 @@ static void each_refusal_has_its_way_out(void **unused)
 		{ "restore-point.gap.txt", "one that was made after `br log start`" },
 		{ "restore-point.young_log.txt", "checkpoint has not reached the full backup" },
 		{ "restore-point.no_log.txt",
-		  "no full backup, or no log backup, is under this prefix" },
-		{ "restore-full.not_fresh.txt", "a cluster that has just been made" },
+		  "this prefix has no full backup or no log backup" },
+		{ "restore-full.not_fresh.txt", "use a new cluster" },
 	};
 	struct err e = ERR_INIT;
 	struct stock_tool br;
@@ -134,7 +134,7 @@ static void each_refusal_has_its_way_out(void **unused)
 	br = plays("log-start.twice.txt");
 	l = task(&br);
 	assert_int_equal(log_backup_start(&l, &e), -1);
-	assert_non_null(strstr(e.text, "one task a cluster"));
+	assert_non_null(strstr(e.text, "a cluster can have one task"));
 	stock_release(&br);
 	br = plays("log-status.unknown.txt");
 	assert_int_equal(log_backup_status(&l, &(struct log_backup_status){ 0 }, &e), -1);

@@ -193,17 +193,17 @@ static void the_way_out_fits_the_trouble(void **unused)
 	static const struct {
 		const char *file, *way_out;
 	} known[] = {
-		{ "create.sink_unreachable.http", "TiCDC can't reach the sink" },
-		{ "create.sink_unknown_host.http", "TiCDC can't reach the sink" },
+		{ "create.sink_unreachable.http", "TiCDC cannot reach the sink" },
+		{ "create.sink_unknown_host.http", "TiCDC cannot reach the sink" },
 		{ "create.sink_wrong_password.http", "the sink refuses TiCDC's user" },
 		{ "create.sink_none.http", "mysql://user:password@host:port/" },
-		{ "create.storage_no_bucket.http", "the bucket is not there" },
+		{ "create.storage_no_bucket.http", "the bucket does not exist" },
 		{ "create.storage_wrong_key.http", "the store refuses TiCDC's keys" },
 		{ "create.storage_wrong_secret.http", "the store refuses TiCDC's keys" },
-		{ "create.storage_unreachable.http", "TiCDC can't reach the store" },
+		{ "create.storage_unreachable.http", "TiCDC cannot reach the store" },
 		{ "create.start_before_gc.http", "garbage collection has passed start-ts" },
 		{ "create.table_without_key.http", "each table needs a primary or unique key" },
-		{ "create.existing_id.http", "take another id" },
+		{ "create.existing_id.http", "use another ID" },
 	};
 	static const char *const folders[] = { "ticdc", "ticdc-newarch" };
 	struct err e = ERR_INIT;
@@ -223,7 +223,7 @@ static void the_way_out_fits_the_trouble(void **unused)
 		}
 	r = recorded("ticdc-newarch/create.time_zone_refused.http");
 	ticdc_refused(&r.a, "create", &e);
-	assert_non_null(strstr(e.text, "way out: the sink's time zone has to be TiCDC's own"));
+	assert_non_null(strstr(e.text, "fix: the sink's time zone must be TiCDC's own"));
 	forget(&r);
 	r = recorded("ticdc/changefeed_unknown.http");
 	ticdc_refused(&r.a, "query", &e);
@@ -268,10 +268,10 @@ static void the_stores_refusals_of_a_backup_have_a_way_out(void **unused)
 	} known[] = {
 		{ "sql/backup.wrong_key.txt", "the store refuses the keys" },
 		{ "sql/backup.wrong_secret.txt", "the store refuses the keys" },
-		{ "sql/backup.no_bucket.txt", "the bucket is not there" },
-		{ "sql/backup.existing.txt", "one fresh prefix for each backup" },
+		{ "sql/backup.no_bucket.txt", "the bucket does not exist" },
+		{ "sql/backup.existing.txt", "use a new prefix for each backup" },
 		{ "sql/restore.wrong_key.txt", "the store refuses the keys" },
-		{ "sql/restore.nothing_there.txt", "no backup is under this prefix" },
+		{ "sql/restore.nothing_there.txt", "this prefix has no backup" },
 		{ "sql/restore.tables_exist.txt", "restore into a new cluster" },
 		{ "sql/backup.no_privilege.txt", "BACKUP_ADMIN" },
 		{ "sql/restore.no_privilege.txt", "RESTORE_ADMIN" },

@@ -107,13 +107,13 @@ static void what_a_tool_can_not_of_tls_is_said(void **unused)
 		{ { .ssl_ca = "/ca" }, "sysbench", "sysbench has no verified TLS" },
 		{ { .tls = SQL_TLS_VERIFY },
 		  "cdc redo",
-		  "cdc redo takes no CAs but those of a file" },
+		  "cdc redo only supports CAs from a file" },
 		{ { .ssl_ca = "/ca", .ssl_server_name = "db" },
 		  "sync_diff_inspector",
-		  "sync_diff_inspector takes no server name" },
+		  "sync_diff_inspector does not support a server name" },
 		{ { .tls = SQL_TLS_CHAIN, .ssl_ca = "/ca" },
 		  "cdc redo",
-		  "cdc redo verifies the server's name too" },
+		  "cdc redo also verifies the server's name" },
 	};
 
 	(void)unused;
