@@ -313,10 +313,11 @@ static int only_reads(const char *text, struct err *e)
 		n_before = n;
 	}
 	if (!reads)
-		return err_set(e, ERR_USAGE, 0,
-			       "query: this statement does more than read, and the clusters file does not allow "
-			       "write: %.60s",
-			       text);
+		return err_set(
+			e, ERR_USAGE, 0,
+			"query: this statement does more than read, and the clusters file does not allow "
+			"write: %.60s",
+			text);
 	return 0;
 }
 

@@ -91,9 +91,8 @@ static void a_verb_that_it_lacks_is_said_in_one_line(void **unused)
 	assert_string_equal(e.text, "kill primary: it has no such TiKV running");
 	assert_int_equal(cluster_procs(c, CLUSTER_ALL, CLUSTER_EACH, none, 1), 0);
 	assert_int_equal(cluster_changefeed_find(c, c, "x", "", &e), -1);
-	assert_string_equal(
-		e.text,
-		"primary: the playground ground cannot follow an existing changefeed");
+	assert_string_equal(e.text,
+			    "primary: the playground ground cannot follow an existing changefeed");
 	cluster_free(c);
 }
 

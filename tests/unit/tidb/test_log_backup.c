@@ -111,8 +111,7 @@ static void each_refusal_has_its_way_out(void **unused)
 	} refusals[] = {
 		{ "restore-point.gap.txt", "one that was made after `br log start`" },
 		{ "restore-point.young_log.txt", "checkpoint has not reached the full backup" },
-		{ "restore-point.no_log.txt",
-		  "this prefix has no full backup or no log backup" },
+		{ "restore-point.no_log.txt", "this prefix has no full backup or no log backup" },
 		{ "restore-full.not_fresh.txt", "use a new cluster" },
 	};
 	struct err e = ERR_INIT;
