@@ -138,7 +138,7 @@ static void what_it_cannot_know_is_said(void **unused)
 	assert_true(f.row_unknown);
 	forecast_text(&f, &text);
 	assert_non_null(strstr(text.buf, "set it with --target-rows-per-s"));
-	assert_non_null(strstr(text.buf, "of 20 within the range"));
+	assert_non_null(strstr(text.buf, "of 20 within their spread"));
 	strbuf_release(&text);
 	assert_int_equal(
 		forecast_make(r, FORECAST_RUNS_MIN - 1, &(struct forecast_own){ 0 }, &f, &e), -1);

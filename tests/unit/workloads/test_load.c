@@ -135,7 +135,7 @@ static void bad_options_get_one_clear_line(void **state)
 	refuse(&o, "workers");
 	o = opts();
 	o.load_tables = 11;
-	refuse(&o, "11 tables");
+	refuse(&o, "load_tables is 11");
 	o = opts();
 	o.table_size = 0;
 	refuse(&o, "table_size");
