@@ -753,7 +753,8 @@ int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *option, struct er
 		goto out;
 	if (!strstr(text.buf, "://")) {
 		err_set(e, ERR_USAGE, 0,
-			"server URI: want mysql://USER@HOST:PORT, or @FILE or env:NAME that holds it");
+			"server URI: expected mysql://USER@HOST:PORT, or @FILE or env:NAME with "
+			"the URI");
 		goto out;
 	}
 	if (uri_parse(&u, text.buf, e) < 0) {
