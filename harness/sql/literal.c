@@ -296,11 +296,10 @@ bool literal_fits(enum column_type type, bool text, const char *data_type)
 int literal_unfit(const char *column, enum column_type type, bool text, const char *data_type,
 		  struct err *e)
 {
-	return err_set(
-		e, ERR_BAD_DATA, 0,
-		"the secondary does not keep a value as it is in the log: column '%s' is %s there, and its values are %s: "
-		"its column is another one than the primary's",
-		column, data_type, kind_names[kind_of(type, text)]);
+	return err_set(e, ERR_BAD_DATA, 0,
+		       "the secondary stores a different value than the log has: column '%s' is %s "
+		       "there, but the values are %s: its column differs from the primary's",
+		       column, data_type, kind_names[kind_of(type, text)]);
 }
 
 void literal_columns_query(struct strbuf *out, const char *db, const char *table)

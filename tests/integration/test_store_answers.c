@@ -338,7 +338,7 @@ static void a_parameter_means_what_it_says_or_is_refused(void **unused)
 		{ "&provider=aws&region=eu", NULL },
 		{ "&flush-interval=5s&protocol=canal-json", NULL },
 		{ "&force-path-style=maybe", "true or false" },
-		{ "&foo=bar", "'foo' is not known" },
+		{ "&foo=bar", "unknown parameter 'foo'" },
 		{ "&storage-class=GLACIER", "storage-class" },
 		{ "&sse=AES256", "sse" },
 	};

@@ -199,7 +199,7 @@ wait_for 60 nothing_of_it && ok || bad "a killed drtest leaves $(ls -A "$TIUP_HO
 nothing_left "a killed drtest"
 
 # ---- tiup before 1.16.5 keeps its note elsewhere, and names components otherwise
-STANDIN_TIUP=1.16.4 LIMIT=60 expect "tiup 1.16.4" 0 'note: tiup 1.16.4: run neither .tiup status. nor' "$DRTEST" run "$scratch/start.lua" --on playground \
+STANDIN_TIUP=1.16.4 LIMIT=60 expect "tiup 1.16.4" 0 'note: tiup 1.16.4: do not run .tiup status. or' "$DRTEST" run "$scratch/start.lua" --on playground \
 	--store file --out "$out"
 [ -z "$(ls -A "$TIUP_HOME/data")" ] && ok || bad "tiup 1.16.4 left $(find "$TIUP_HOME/data")"
 nothing_left "tiup 1.16.4"
@@ -209,9 +209,9 @@ STANDIN_TIUP=1.16.4 fails "TiDB dies, as 1.16.4 says it" start "tidb-dies=1" 3 '
 PATH=${PATH#*standins:} expect "tiup is missing" 3 'tiup is not on PATH' "${run[@]}"
 STANDIN_TIUP=1.9.1 expect "tiup is too old" 3 'port-offset, available since 1.16.1' "${run[@]}"
 mv "$TIUP_HOME/bin/root.json" "$scratch/"
-expect "an empty TIUP_HOME" 3 'root.json is not there' "${run[@]}"
+expect "an empty TIUP_HOME" 3 'root.json does not exist' "${run[@]}"
 mv "$scratch/root.json" "$TIUP_HOME/bin/"
-expect "a wrong version" 2 "is not a version as v8.5.7" "$DRTEST" run scenarios/failover.lua --on playground --tidb-version '../x'
+expect "a wrong version" 2 "is not a version such as v8.5.7" "$DRTEST" run scenarios/failover.lua --on playground --tidb-version '../x'
 
 # ---- while it starts
 fails "a download is refused" start "download" 3 'start primary: tiup says: Failed to run component playground: .*failed to download'

@@ -82,7 +82,7 @@ script bad '
     refused("1032", function() b:flashback { of = a, at = first } end)
     local _, ddl = a:commit "ALTER TABLE x.t ADD COLUMN z INT"
     refused("a binary log cannot reverse a DDL (DROP, TRUNCATE)", function() b:flashback { of = a, at = ddl } end)
-    refused("there is table x.u does not exist", function() b:copy_table { from = a, table = "x.u", as = "x.w" } end)
+    refused("table x.u does not exist", function() b:copy_table { from = a, table = "x.u", as = "x.w" } end)
     refused("already exists", function() b:copy_table { from = a, table = "x.t", as = "x.t" } end)
     t:check("four rows copied", b:copy_table { from = a, table = "x.t", as = "x.w" } == 4)
     t:check("each as it was", b:query("SELECT GROUP_CONCAT(CONCAT_WS(0x2C, id, HEX(v), b + 0, g, HEX(n)) ORDER BY id SEPARATOR 0x3B) FROM x.w")[1][1] ==

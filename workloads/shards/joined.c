@@ -161,7 +161,7 @@ static int read_start(struct store *s, struct load_joined *sum, struct err *e)
 
 	if (load_store_get_json(s, "start.json", LOAD_START_BYTES_MAX, &start, e) < 0) {
 		if (e->kind == ERR_NOT_FOUND)
-			err_set(e, ERR_NOT_FOUND, 0, "no run has met there");
+			err_set(e, ERR_NOT_FOUND, 0, "no run used this place");
 		return -1;
 	}
 	sum->shards = (unsigned)json_integer_value(json_object_get(start, "shards"));
@@ -169,7 +169,7 @@ static int read_start(struct store *s, struct load_joined *sum, struct err *e)
 	sum->start_wall_us = json_integer_value(json_object_get(start, "wall_us"));
 	sum->seed = (uint64_t)json_integer_value(json_object_get(start, "seed"));
 	if (sum->shards < 1 || sum->shards > LOAD_SHARDS_MAX || sum->workers > LOAD_SHARDS_MAX)
-		rc = err_set(e, ERR_BAD_DATA, 0, "start.json is none of ours");
+		rc = err_set(e, ERR_BAD_DATA, 0, "start.json was not written by drtest");
 	json_decref(start);
 	return rc;
 }
