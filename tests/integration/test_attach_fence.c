@@ -85,7 +85,8 @@ static void a_run_that_lives_keeps_its_sessions(void **unused)
 
 	assert_int_equal(attach_end_sinks(root, "secondary", &e), -1);
 	assert_non_null(strstr(
-		e.text, "another run writes there as drtest_cdc_00000123, and that run goes on"));
+		e.text,
+		"another run writes to it as drtest_cdc_00000123, and that run is still going"));
 	assert_true(lives(dead) && lives(living)); /* nothing was ended */
 
 	undo_leave(mine);

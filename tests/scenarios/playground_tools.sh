@@ -61,7 +61,7 @@ grep -q '^redo apply' "$scratch/cdc-newer.said" && ok || bad "another cdc replay
 dir=$(find "$scratch/runs" -mindepth 1 -maxdepth 1 -type d | head -n 1)
 [ -e "$dir/sync-diff-1/output" ] && [ ! -e "$dir/sync-diff-1/config.toml" ] && ok || bad "sync_diff_inspector's folder"
 LIMIT=90 expect "a difference, in its words" 1 'sync_diff_inspector: The data of `d`.`t` is not equal' "${run[@]}" --set compare=sync_diff_inspector --set tear=true
-STANDIN_FAULTS='sync-diff=Error 1045: Access denied' LIMIT=90 expect "its exit 1 without a difference is no difference" 4 'could not tell: sync_diff_inspector \(exit 1\): Error 1045' \
+STANDIN_FAULTS='sync-diff=Error 1045: Access denied' LIMIT=90 expect "its exit 1 without a difference is no difference" 4 'could not check: sync_diff_inspector \(exit 1\): Error 1045' \
 	"${run[@]}" --set compare=sync_diff_inspector
 STANDIN_FAULTS='redo=[CDC:ErrRedoMetaFileNotFound]no redo meta file found in dir' LIMIT=90 expect "redo apply fails" 3 \
 	'cdc redo meta: TiCDC says: \[CDC:ErrRedoMetaFileNotFound\].*fix: no redo log there' "${run[@]}" --set replay=stock
