@@ -277,7 +277,7 @@ static void add_held(const char *what, const struct forecast_error *h, size_t ru
 	strbuf_addf(
 		out,
 		"  %s  mean off by %+.0f %%; a run by %.0f %% (median); %zu of %zu within 20 %%, %zu of %zu within "
-		"the range\n",
+		"their spread\n",
 		what, h->mean_off * 100, h->median * 100, h->within, runs, h->inside, runs);
 }
 
