@@ -273,7 +273,7 @@ static void a_row_that_the_secondary_cannot_take_is_named(void **unused)
 	struct err e = feed_ends(f);
 	SQL(s, "SET GLOBAL max_allowed_packet = 16777216");
 	if (!strstr(e.text, "d.l") || !strstr(e.text, "id=42") ||
-	    !strstr(e.text, "2000000 bytes") || !strstr(e.text, "max_allowed_packet is 1048576"))
+	    !strstr(e.text, "2000000 bytes") || !strstr(e.text, "max_allowed_packet of 1048576"))
 		fail_msg("%s", e.text);
 	f = start(&o); /* raised as it says, the feed goes on */
 	caught_up(f);

@@ -125,7 +125,7 @@ static void a_statement_beyond_the_packets_limit_is_carried(void **unused)
 	assert_int_equal(e.kind, ERR_SQL);
 	assert_int_equal(e.code, 1153);
 	assert_non_null(strstr(e.text, "16777217 bytes"));
-	assert_non_null(strstr(e.text, "max_allowed_packet is 16777216"));
+	assert_non_null(strstr(e.text, "max_allowed_packet of 16777216"));
 	/* so is an error of the statement itself */
 	strbuf_reset(&q);
 	strbuf_setlen(&b, (16 << 20) - 10);
