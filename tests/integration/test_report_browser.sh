@@ -73,7 +73,7 @@ done
 "$drtest" history --rebuild --out "$dir/runs" >/dev/null && "$drtest" trend --out "$dir/runs" >/dev/null
 browse "$dir/runs/trend.html"
 quiet "the trend: nothing on the console"
-has "the trend: a chart for each figure of both kinds of runs" 'data-charts="28"'
+has "the trend: a chart for each figure of both kinds of runs" 'data-charts="30"'
 has "the trend: its options" 'soak=15s'
 has "the trend: dates as ISO has them, in UTC" 'all runs</a>'
 

@@ -65,7 +65,7 @@ s3
 clusters "$store" 'primary.allow = { "backup", "gc", "changefeed" } secondary.allow = { "write" }'
 expect "a sound pair" 0 'nothing is in the way' "${doctor[@]}"
 has '^  primary +SQL +127\.0\.0\.1:'
-has '^  primary +TLS +SQL: plain text; PD, TiCDC, status: plain text'
+has '^  primary +TLS +SQL: plain text; PD, TiCDC, status: no TLS'
 has "^  primary +rights +.root.@.* has all privileges for what the file allows"
 has "^  secondary +clock +PD's TSO is [0-9.]+ s "
 has "^  primary +clock +TiCDC's clock is [0-9.]+ s "
@@ -89,7 +89,7 @@ for verb in PUT GET LIST DELETE; do
 	[ "$verb" = DELETE ] && word='can be written but not deleted, and drtest-doctor-[0-9a-f]* remains there'
 	[ "$verb" = DELETE ] || word="$word of a probe object"
 	expect "a key without $verb" 3 "in the way store: (a probe object )?$word: " "${doctor[@]}"
-	has 'fix: s3:'
+	has 'fix: grant s3:'
 	[ "$verb" = DELETE ] || { grep -c . "$asked" >/dev/null; [ "$verb" = PUT ] || grep -q '^DELETE' "$asked" && ok || bad "the probe was left after $verb"; }
 done
 
@@ -114,7 +114,7 @@ expect "TiCDC has no account, and none can be made" 3 "secondary: TiCDC has no a
 clusters "$store" ''
 echo -90 >"$scratch/clock"
 expect "TiCDC's clock is wrong" 3 "in the way primary: TiCDC's clock is (89|9[0-1])\.[0-9]+ s behind this machine's" "${doctor[@]}"
-has 'fix: one source of time'
+has 'fix: use one source of time'
 rm "$scratch/clock"
 
 # ---- the changefeed
@@ -128,4 +128,4 @@ expect "a changefeed without a redo log" 3 'changefeed bare writes no redo log \
 make '{"changefeed_id": "live", "sink_uri": "mysql://root@127.0.0.1:'$((offset + 5000))'/", "replica_config": {"consistent": {"level": "eventual", "storage": "file://'$scratch'/redo", "flush_interval": 700}}}'
 sed -i 's|store = "|changefeed = "live", redo = "file://'"$scratch"'/other", &|' "$f"
 expect "its redo settings, and another log than the file's" 3 "changefeed live writes its redo log to file://$scratch/redo, but redo in the file is different" "${doctor[@]}"
-has '^  primary +changefeed +live is normal, .*consistent.level = "eventual", redo log in file://.*/redo, flushed each 700 ms, its meta each 200 ms'
+has '^  primary +changefeed +live is normal, .*consistent.level = "eventual", redo log in file://.*/redo, flush interval 700 ms, meta 200 ms'

@@ -35,7 +35,7 @@ plan "a target of the wrong kind" "link" 't:fault { cut = c }'
 plan "an unknown part" "a part is tidb, tikv, pd or ticdc" 't:fault { kill = c, part = "disk" }'
 plan "a delay without a time" "by = \"20ms\"|delay needs" 't:fault { delay = l }'
 plan "a duration that is none" "duration" 't:fault { pause = c, lasts = "soon" }'
-plan "at and when" "two answers" 't:fault { kill = c, at = "1s", when = { busy = 1 } }'
+plan "at and when" "use either at or when" 't:fault { kill = c, at = "1s", when = { busy = 1 } }'
 plan "an unknown condition" "when has no 'moon'" 't:fault { kill = c, when = { moon = 1 } }'
 plan "a link of an unknown party" "bad argument|load" 't:link { "nobody", c }'
 plan "a schedule without faults" "has no faults" 't:schedule { window = "1s" }'
@@ -47,7 +47,7 @@ for seed in 1 1 2; do "${run[@]}" "$scratch/p.lua" --plan --store file --seed $s
 awk -v RS= '{ p[NR] = $0 } END { exit !(p[1] == p[2] && p[1] != p[3] && p[1] ~ /pause of c, [0-9.]+ s from here, for [0-9.]+ s/) }' "$scratch/plans" && ok ||
 	bad "plans of schedules: $(head -n 3 "$scratch/plans")"
 needs='needs = { "frob" },' script n ''
-expect "needs names what there is not" 2 "no 'frob'" "${run[@]}" "$scratch/n.lua" --store file
+expect "needs names what there is not" 2 "unknown 'frob'" "${run[@]}" "$scratch/n.lua" --store file
 if command -v setpriv >/dev/null && [ "$(id -u)" = 0 ]; then
 	chmod 755 "$scratch"
 	needs='needs = { "disk_full" },' script n ''
@@ -225,7 +225,7 @@ grep -q '0 connections' "$scratch/out" && ok || bad "no stats: $(cat "$scratch/o
 setsid sleep 100 &
 sleeper=$!
 disown
-expect "pause and heal by hand" 0 'healed after its time' "$DRTEST" chaos pause $sleeper --lasts 50ms
+expect "pause and heal by hand" 0 'heals after its time' "$DRTEST" chaos pause $sleeper --lasts 50ms
 expect "the shell that calls" 2 'is a parent of this command' "$DRTEST" chaos kill $$
 # who has lost his parent is, to root, a service of the machine
 (setsid sleep 100 & echo $! >"$scratch/service")

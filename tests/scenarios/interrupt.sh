@@ -6,9 +6,10 @@ out=$scratch/runs
 # Interrupts a drill in that step; 1: the machine was so busy that the step was over before the signal came.
 interrupted_in() { # STEP
 	local step=$1 rate=100
-	rm -rf "$scratch/log" "$out"
+	rm -rf "$out"
+	: >"$scratch/log" # it is there before tail looks for it
 	[ "$step" != 5 ] || rate=0 # as fast as it goes: much to replay, so that the step lasts
-	"$DRTEST" run scenarios/failover.lua --out "$out" --set tables=3 --set table_size=2000 --set soak=2s --set rate=$rate >"$scratch/log" 2>&1 &
+	"$DRTEST" run scenarios/failover.lua --out "$out" --set tables=3 --set table_size=2000 --set soak=2s --set rate=$rate >>"$scratch/log" 2>&1 &
 	pid=$!
 	if [ "$step" = 1 ]; then
 		wait_for 20 grep -q '^drtest .* failover' "$scratch/log"
