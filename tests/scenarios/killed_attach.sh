@@ -60,8 +60,8 @@ grep -q 'made a day or more after that run' "$scratch/cleaned" && [ -n "$(on 0 "
 cp -r "$scratch/notes/." "$DRTEST_UNDO"
 clean >"$scratch/cleaned" 2>&1 && ok || bad "clean: $(cat "$scratch/cleaned")"
 left "after a whole drill"
-for i in $(seq "${KILLS:-4}"); do
-	at=$(awk -v i="$i" -v n="${KILLS:-4}" -v t="$took" -v s="${SEED:-1}" 'BEGIN { srand(s * 1000 + i); print t * (i - rand()) / n }')
+for i in $(seq "${KILLS:-2}"); do
+	at=$(awk -v i="$i" -v n="${KILLS:-2}" -v t="$took" -v s="${SEED:-1}" 'BEGIN { srand(s * 1000 + i); print t * (i - rand()) / n }')
 	"${run[@]}" >"$scratch/out" 2>&1 </dev/null & pid=$!
 	sleep "$at"
 	kill -9 $pid 2>/dev/null

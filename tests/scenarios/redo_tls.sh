@@ -65,4 +65,4 @@ expect "a load over TLS" 0 'transactions: *20 ' bash -c "loads run --mysql-ssl-c
 expect "a load over TLS with whomever" 0 'transactions: *20 ' bash -c "loads run --mysql-ssl=REQUIRED"
 expect "a load and a server of another authority" 3 'worker 1: connect: .*(certificate|SSL|TLS)' bash -c "loads run --mysql-ssl-ca=$data/stranger.pem"
 expect "a load and a certificate for another name" 3 'worker 1: connect: .*(certificate|SSL|TLS)' bash -c "loads run --mysql-ssl-ca=$data/ca.pem --mysql-host=localhost"
-expect "a load, TLS and no TLS" 2 'mysql-ssl=off, and --mysql-ssl-ca' bash -c "loads run --mysql-ssl=off --mysql-ssl-ca=$data/ca.pem"
+expect "a load, TLS and no TLS" 2 'mysql-ssl=off cannot be combined with --mysql-ssl-ca' bash -c "loads run --mysql-ssl=off --mysql-ssl-ca=$data/ca.pem"
