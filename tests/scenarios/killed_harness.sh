@@ -110,7 +110,7 @@ cat >"$scratch/nothing.lua" <<'L'
 -- Nothing happens.
 return require "drtest.scenario" { name = "nothing", run = function(t) t:check("it is so", true) end }
 L
-expect "the next start removes what a dead run left, and says so" 0 "left $dead: removed" "$DRTEST" run "$scratch/nothing.lua" --out "$scratch/runs" --store file
+expect "the next start removes what a dead run left, and says so" 0 "removed what an earlier run left when it died: $dead" "$DRTEST" run "$scratch/nothing.lua" --out "$scratch/runs" --store file
 [ ! -e "$dead" ] && ok || bad "$dead is still there"
 [ -e "$kept" ] && ok || bad "a kept run was removed"
 rm -rf "$kept" "$dead"

@@ -39,7 +39,7 @@ L
 expect "a difference beside what is left out fails" 1 'FAIL' "$DRTEST" run "$scratch/left_out.lua" --on local --store file --seed 7 --out "$out"
 cat "$scratch/out"
 grep -q 'does not replicate x.k\[1\]' "$scratch/out" && ok || bad "the note of what is left out"
-[ "$(grep -c 'changefeed f does not carry procedure x.p' "$scratch/out")" = 1 ] && ok || bad "the note of a procedure"
+[ "$(grep -c 'changefeed f does not replicate procedure x.p' "$scratch/out")" = 1 ] && ok || bad "the note of a procedure"
 grep -q 'the secondary has stood still for .* x.t' "$scratch/out" && ok || bad "the note of what stands still"
 run=$(find "$out" -mindepth 1 -maxdepth 1 -type d | head -n 1)
 python3 - "$run/result.json" <<'P' && ok || bad "result.json"
