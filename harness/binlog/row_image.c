@@ -236,6 +236,13 @@ static int plan_fill(struct row_plan *p, const struct table_schema *s, struct ch
 			"row",
 			p->map.db, p->map.table);
 	p->keyless = p->keyless && s->handle < 0;
+	for (size_t i = 0; p->keyless && i < s->n_columns; i++)
+		if ((s->columns[i].flags & COLF_GENERATED) && !s->columns[i].is_virtual)
+			return err_set(
+				e, ERR_UNSUPPORTED, 0,
+				"%s.%s has no key, and the generated column %s: what the secondary "
+				"computes could not be checked",
+				p->map.db, p->map.table, s->columns[i].name);
 	if (s->handle < 0 && !p->keyless)
 		return err_set(
 			e, ERR_UNSUPPORTED, 0,

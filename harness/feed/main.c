@@ -17,8 +17,11 @@
 #include "harness/redo/reader.h"
 #include "harness/sql/charset.h"
 #include "harness/sql/ddl_once.h"
+#include "harness/sql/keyless.h"
 
 #define CONNECT_MS 15000
+#define NO_SUCH_TABLE 1146
+#define NO_SUCH_DATABASE 1049
 #define SOURCE_OUT_MS 60000
 /* a commit without a TSO for this long is worth a line */
 #define MAP_QUIET_MS 10000
@@ -208,6 +211,31 @@ static void sink_waits(void *board, unsigned worker, const char *on)
 	status_board_waits(board, FEED_WAITER_SINK + worker, on);
 }
 
+/* An earlier changefeed of this name may have left its record of rows without a key on the
+ * secondary. It goes before this one's first meta is there: from then on the record is its own. */
+static int forget_keyless(struct feed_run *r, struct err *e)
+{
+	struct strbuf q = STRBUF_INIT;
+	struct err why = ERR_INIT;
+	char record[190];
+	struct sql *s;
+	int rc = -1;
+
+	if (!r->o.force_replicate || r->begun)
+		return 0;
+	s = sql_open(&r->o.sink, deadline_in_ms(CONNECT_MS), &why);
+	ddl_owner(record, "default", r->o.id);
+	sql_add_text(&q, record, strlen(record));
+	if (s && (sql_exec(s, &why, "DELETE FROM " KEYLESS_TABLE " WHERE owner = %s", q.buf) >= 0 ||
+		  why.code == NO_SUCH_TABLE || why.code == NO_SUCH_DATABASE))
+		rc = 0;
+	else if (e)
+		*e = why;
+	sql_close(s);
+	strbuf_release(&q);
+	return rc < 0 ? err_wrap(e, "sink: force_replicate") : 0;
+}
+
 static int feed_open(struct feed_run *r, struct err *e)
 {
 	struct feed_globals primary;
@@ -223,7 +251,8 @@ static int feed_open(struct feed_run *r, struct err *e)
 	    (fence_namesake(r, e) < 0 || schemas_connect(r, deadline_in_ms(CONNECT_MS), e) < 0 ||
 	     resume_prepare(r, e) < 0))
 		return err_wrap(e, "sink");
-	if (resume_find(r, e) < 0 || (r->resumed && feed_left_out_load(r, e) < 0))
+	if (resume_find(r, e) < 0 || forget_keyless(r, e) < 0 ||
+	    (r->resumed && feed_left_out_load(r, e) < 0))
 		return -1;
 	if (!feed_source(r, e) || feed_globals_read(r->source, &primary, e) < 0 ||
 	    (!r->n_unsure && left_out_objects(r->source, r->board, e) < 0))
@@ -247,7 +276,6 @@ static int feed_open(struct feed_run *r, struct err *e)
 		.tmp_dir = r->o.tmp_dir,
 		.start = r->start,
 		.keyless = r->o.force_replicate,
-		.forget = !r->begun,
 		.schema = feed_schema_of,
 		.schema_arg = r,
 		.waits = sink_waits,

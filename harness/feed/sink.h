@@ -19,8 +19,6 @@ struct feed_sink_opts {
 	const char *tmp_dir;
 	tso_t start;  /* everything at or before it is in the secondary */
 	bool keyless; /* rows of tables without a key come too */
-	/* a new changefeed: what one of its name recorded of such tables is not about it */
-	bool forget;
 	/* The structure of a table as its rows in the queue have it; NULL: not asked. Called by the
 	 * reader. */
 	const struct table_schema *(*schema)(void *arg, const char *db, const char *table,

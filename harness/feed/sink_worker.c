@@ -23,6 +23,7 @@
 #define CHECK_ROWS 64 /* of generated columns, in one question */
 #define CHECK_BYTES ((size_t)64 << 10)
 #define BATCH_ROWS_MIN 32
+#define NO_SUCH_TABLE 1146
 #define INSERT_BYTES ((size_t)256 << 10) /* without a key: of one statement */
 
 static int worker_connect(struct sink_worker *w, struct deadline d, struct err *e)
@@ -310,16 +311,31 @@ static void add_owner(const struct sink_worker *w, struct strbuf *q)
 	sql_add_text(q, record, strlen(record));
 }
 
-static int keyless_forget(struct sink_worker *w, struct err *e)
+/* A replay of this changefeed's log has applied rows behind its start that keyless_done does not
+ * tell: they would be written again. */
+static int refuse_replayed(struct sink_worker *w, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
+	struct err why = ERR_INIT;
+	uint64_t n = 0;
 	int rc;
 
-	strbuf_addstr(&q, "DELETE FROM " KEYLESS_TABLE " WHERE owner = ");
+	strbuf_addstr(&q, "SELECT COUNT(*) FROM " BOOKKEEPING_DB_QUOTED
+			  ".`replay_done` WHERE log_id = ");
 	add_owner(w, &q);
-	rc = sql_exec_text(w->sql, e, q.buf, q.len) < 0 ? -1 : 0;
+	strbuf_addf(&q, " AND hi_commit > %" PRIu64, w->sink->o.start);
+	rc = sql_value_u64(w->sql, &n, &why, "%s", q.buf);
 	strbuf_release(&q);
-	return rc;
+	if (rc < 0 && why.code != NO_SUCH_TABLE) {
+		if (e)
+			*e = why;
+		return -1;
+	}
+	return n ? err_set(e, ERR_UNSUPPORTED, 0,
+			   "this changefeed's redo log was replayed into the secondary, so rows of "
+			   "tables without a key would be written twice: start a new changefeed from "
+			   "a new backup")
+		 : 0;
 }
 
 /* Once in a changefeed's life. */
@@ -331,7 +347,7 @@ static int keyless_make(struct sink_worker *w, struct err *e)
 	pthread_mutex_lock(&s->keyless_lock);
 	if (!s->keyless_ready &&
 	    (bookkeeping_make(w->sql, e) < 0 || sql_exec(w->sql, e, "%s", KEYLESS_MAKE) < 0 ||
-	     (s->o.forget && keyless_forget(w, e) < 0)))
+	     refuse_replayed(w, e) < 0))
 		rc = -1;
 	s->keyless_ready = rc == 0;
 	pthread_mutex_unlock(&s->keyless_lock);

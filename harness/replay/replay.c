@@ -18,6 +18,8 @@
 #include "harness/sql/schema.h"
 #include "harness/sql/tidb_ddl.h"
 
+#define NO_SUCH_TABLE 1146
+#define NO_SUCH_DATABASE 1049
 #define MEMORY_DEFAULT ((size_t)256 << 20)
 #define MEMORY_MIN ((size_t)16 << 20)
 #define WORKERS_DEFAULT 8
@@ -374,10 +376,23 @@ static int write_back(struct replay *r, struct err *e)
 	return write_epoch(r, r->c.back, 0, e);
 }
 
+/* An earlier replay by transactions may have recorded what is now taken back. */
+static int forget_txns(struct replay *r, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	if (!r->c.back || txn_progress_forget(r->control, r->c.log_id, &why) == 0 ||
+	    why.code == NO_SUCH_TABLE || why.code == NO_SUCH_DATABASE)
+		return 0;
+	if (e)
+		*e = why;
+	return -1;
+}
+
 static int write_merged(struct replay *r, struct err *e)
 {
 	r->sink = applier_open(&r->so, e);
-	if (!r->sink)
+	if (!r->sink || forget_txns(r, e) < 0)
 		return -1;
 	for (size_t i = 0; i <= r->c.n_ddls; i++) {
 		const struct owned_ddl *d = i < r->c.n_ddls ? &r->c.ddls[i] : NULL;

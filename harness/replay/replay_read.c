@@ -215,6 +215,14 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 				       " to %" PRIu64,
 				       r->o->until, meta->checkpoint_ts, meta->resolved_ts);
 		st->point = r->o->until;
+		for (size_t i = 0; r->floors && i < r->floors->n; i++)
+			if (r->floors->f[i].ts > st->point)
+				return err_set(
+					e, ERR_UNSUPPORTED, 0,
+					"--until %" PRIu64
+					": TiCDC has executed a DDL at commitTs %" PRIu64
+					" on the secondary, which cannot be taken back: use that or a later point",
+					r->o->until, r->floors->f[i].ts);
 	}
 	for (size_t i = 0; i < files->n; i++) {
 		const struct redo_file *f = &files->f[i];

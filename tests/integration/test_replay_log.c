@@ -262,6 +262,35 @@ static void until_stops_earlier_and_never_later(void **mode)
 	fx_log_free(&l);
 }
 
+/* What a replay by transactions recorded is not there any more once a merge took it back. */
+static void until_by_merge_is_forgotten_by_transactions(void **unused)
+{
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .mode = REPLAY_TXN,
+				 .tmp_dir = test_server_dir(fx.server) };
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct fx_log l;
+	char *got;
+
+	(void)unused;
+	fx_must("DROP DATABASE IF EXISTS ch");
+	fx_must("DROP DATABASE IF EXISTS drtest_feed");
+	fx_must("CREATE DATABASE ch");
+	fx_must("CREATE TABLE ch.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+	make_chain(&l, "taken-back", -1);
+	for (int i = 0; i < 3; i++) {
+		o.mode = i == 1 ? REPLAY_MERGE : REPLAY_TXN;
+		o.until = i == 1 ? l.ts - tso_make(15, 0) : 0;
+		if (replay_run(l.store, &o, &st, &e) < 0)
+			fail_msg("%s", e.text);
+		got = fx_value("SELECT COUNT(*) FROM ch.t WHERE v = 'step 4'");
+		assert_string_equal(got, i == 1 ? "0" : "10");
+		free(got);
+	}
+	fx_log_free(&l);
+}
+
 /* Rows that came, went and changed their key behind the point, and a unique value that moved. */
 static void what_is_behind_until_is_taken_back(void **mode)
 {
@@ -750,6 +779,7 @@ int main(void)
 		cmocka_unit_test(a_repeated_record_is_no_gap),
 		{ "until_stops_earlier_and_never_later_merge", until_stops_earlier_and_never_later,
 		  NULL, NULL, &merge },
+		cmocka_unit_test(until_by_merge_is_forgotten_by_transactions),
 		{ "what_is_behind_until_is_taken_back_merge", what_is_behind_until_is_taken_back,
 		  NULL, NULL, &merge },
 		{ "what_is_behind_until_is_taken_back_txn", what_is_behind_until_is_taken_back,

@@ -82,6 +82,30 @@ by = {c['name']: c for c in r['checks']}
 assert by['the shards add up']['verdict'] == 'pass' and 'a rate meets the target' not in by, by
 END
 
+# ---- in a drill of one's own, that asks for no intervals, the end names a shard that was killed; what shards can't take is refused
+cat >"$scratch/own.lua" <<'L'
+return require "drtest.scenario" { name = "own", options = { rate = { "20", "" }, wait = { "30s", "" } }, run = function(t, opt)
+  t:step("a load of two shards", function()
+    local c = t:clusters { name = "c" }
+    local load = t:load { "oltp_write_only", tables = 1, table_size = 100, workers = 2, rate = tonumber(opt.rate) or opt.rate, shards = 2 }
+    load:prepare { on = c }
+    load:start { on = c }
+    t:sleep(opt.wait)
+    load:stop()
+  end)
+end }
+L
+expect "shards take no steps" 2 'shards take a number as rate' "$DRTEST" run "$scratch/own.lua" --store file --out "$out" --set rate=20/5s,40
+mkdir "$scratch/own"
+"$DRTEST" run "$scratch/own.lua" --store file --out "$scratch/own/runs" >"$scratch/own/out" 2>&1 </dev/null &
+running+=($!)
+own=$!
+for _ in $(seq 1200); do [ -n "$(shard_pid own 2/2)" ] && break; sleep 0.1; done
+for _ in $(seq 600); do ls "$scratch"/own/runs/*/shards/word/00002.json >/dev/null 2>&1 && break; sleep 0.1; done
+kill -9 "$(shard_pid own 2/2)"
+wait $own
+[ $? != 0 ] && grep -q 'shard 2 was killed: what it did after' "$scratch/own/out" && ok || bad "a killed shard is not told: $(cat "$scratch/own/out")"
+
 # ---- one that stands still for a while: its step is unknown, and held once more
 search late --hold 10s --max-rate 20 --shards 2
 wait_for 120 order late 000003 || bad "no step began: $(cat "$scratch/late/out")"
@@ -93,6 +117,6 @@ wait $search
 [ $? = 0 ] && grep -q '20/s hold; no rate up to there' "$scratch/late/out" && ok || bad "it came back: $(cat "$scratch/late/out")"
 
 for name in one three breaks; do mv "$out/$name"/*/ "$out"; rm -r "${out:?}/$name"; done
-for name in killed late; do mv "$scratch/$name"/runs/*/ "$out"; done
+for name in killed late own; do mv "$scratch/$name"/runs/*/ "$out"; done
 rm -rf "$out"/history.db*
 nothing_left "the searches"

@@ -39,7 +39,7 @@ struct lead {
 	uint64_t seed;
 	json_t *search; /* what the shards are told of the load */
 	char *dir, *name;
-	bool here, met, running;
+	bool here, met, running, marked;
 	unsigned n;
 	struct member *member;
 	unsigned order; /* the last one */
@@ -208,6 +208,11 @@ void lead_command(const struct lead *l, struct strbuf *out)
 bool lead_elsewhere(const struct lead *l)
 {
 	return !l->here;
+}
+
+bool lead_marked(const struct lead *l)
+{
+	return l->marked;
 }
 
 bool lead_running(const struct lead *l)
@@ -387,6 +392,7 @@ int lead_mark(struct lead *l, struct lead_span *out, struct err *e)
 	int rc;
 
 	memset(out, 0, sizeof(*out));
+	l->marked = true;
 	rc = give_order(l, json_pack("{s:b}", "mark", 1), ANSWER_MS, absent, e);
 	if (rc == 0)
 		rc = take_marks(l, absent, e);
@@ -570,7 +576,7 @@ static void remove_talk(struct lead *l)
 int lead_stop(struct lead *l, const char *ledger_dir, struct load_joined *out, struct err *e)
 {
 	bool *absent = xcalloc(l->n, sizeof(*absent));
-	struct deadline d = deadline_in_ms(2 * LOAD_SILENT_MS);
+	struct deadline d;
 	int rc;
 
 	memset(out, 0, sizeof(*out));
@@ -583,6 +589,7 @@ int lead_stop(struct lead *l, const char *ledger_dir, struct load_joined *out, s
 		proc_free(l->member[i].proc); /* its result is there, or it will leave none */
 		l->member[i].proc = NULL;
 	}
+	d = deadline_in_ms(2 * LOAD_SILENT_MS);
 	/* a shard that was killed just now is given up when its word is old enough */
 	while (rc == 0 && (rc = load_joined_read(out, l->s, NULL, e)) < 0 &&
 	       e->kind == ERR_TIMEOUT && pause_ms(500, d) == 0) {

@@ -45,6 +45,7 @@ void lead_seen(struct lead *l, struct load_total *out);
  * they left, ledgers joined in ledger_dir. */
 int lead_stop(struct lead *l, const char *ledger_dir, struct load_joined *out, struct err *e);
 bool lead_elsewhere(const struct lead *l); /* the shards come from elsewhere */
+bool lead_marked(const struct lead *l);    /* who is missing was told, mark by mark */
 bool lead_running(const struct lead *l);   /* between start and stop */
 /* NULL is fine; shards that were started here are killed */
 void lead_free(struct lead *l);

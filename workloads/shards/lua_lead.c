@@ -19,6 +19,11 @@ int lua_lead_new(struct runtime *r, const struct load_opts *o, int64_t shards,
 		return err_set(e, ERR_USAGE, 0,
 			       "load %s: %d shards want at least %d workers, not %u", o->name,
 			       (int)shards, (int)shards, o->workers);
+	if (o->rate_plan || o->events)
+		return err_set(e, ERR_USAGE, 0,
+			       "load %s: shards take a number as rate, set again by load:rate(), "
+			       "and no events: leave out %s, or shards",
+			       o->name, o->rate_plan ? "the steps" : "events");
 	if (runtime_plan(r, "load %s: %d shards, %s", o->name, (int)shards,
 			 rendezvous ? "which wait elsewhere for the search's word"
 				    : "processes of this machine"))
@@ -108,6 +113,20 @@ int lua_lead_interval(lua_State *L, struct lead *lead)
 	return rc < 0 ? lua_raise(L, &e) : 1;
 }
 
+/* Where no mark has named who is missing, the end does. */
+static int all_came(const struct load_joined *joined, struct err *e)
+{
+	if (joined->n_early)
+		return err_set(e, ERR_ENV, 0, "shard %u ended early, after %.1f s: %s",
+			       joined->early[0].shard, joined->early[0].seconds,
+			       joined->early[0].why);
+	if (joined->n_silent)
+		return err_set(e, ERR_ENV, 0,
+			       "shard %u was killed: what it did after %.1f s is unknown",
+			       joined->silent[0].shard, joined->silent[0].seconds);
+	return 0;
+}
+
 /* load:stop(): all that the shards did, as their results and ledgers tell it. */
 int lua_lead_stop(lua_State *L, struct lead *lead, const char *ledger_dir)
 {
@@ -119,6 +138,8 @@ int lua_lead_stop(lua_State *L, struct lead *lead, const char *ledger_dir)
 		return 0;
 	joined = xcalloc(1, sizeof(*joined));
 	rc = lead_stop(lead, ledger_dir, joined, &e);
+	if (rc == 0 && !lead_marked(lead))
+		rc = all_came(joined, &e);
 	if (rc == 0) {
 		lua_lead_push(L, &joined->total.st, joined->total.h, joined->total.seconds,
 			      joined->total.seconds > 0

@@ -435,17 +435,20 @@ static void attach_filled(struct cluster *c)
 	struct sql *s = sql_open(&c->ep, deadline_in_ms(LOOK_MS), NULL);
 	struct tidb_cluster *t = c->own;
 	struct sql_rows r = { 0 };
+	int got = -1;
 
 	if (s &&
 	    sql_query(
 		    s, &r, NULL,
 		    "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) NOT IN " SYSTEM_SCHEMAS_SQL
 		    " AND SCHEMA_NAME <> 'test'") == 0)
-		while (sql_rows_next(&r, NULL) == 1)
-			undo_note(UNDO_LEFT_DATABASE, used_path, c->name, r.cell[0], NULL);
+		while ((got = sql_rows_next(&r, NULL)) == 1)
+			if (!undo_note(UNDO_LEFT_DATABASE, used_path, c->name, r.cell[0], NULL))
+				break;
 	sql_rows_release(&r);
 	sql_close(s);
-	(s ? undo_forget : undo_leave)(t->fill_noted);
+	/* each is noted by its own name, or the note of the whole stays */
+	(got == 0 ? undo_forget : undo_leave)(t->fill_noted);
 	t->fill_noted = NULL;
 }
 
