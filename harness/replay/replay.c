@@ -96,12 +96,22 @@ static bool may_try_again(struct replay *r, int tries, struct err *e)
 	       (e->kind != ERR_GONE || control_again(r, e) == 0);
 }
 
-static int settle_once(struct replay *r, struct ddl_point *done, struct err *e)
+static int settle_once(struct replay *r, struct ddl_progress *p, struct err *e)
 {
 	if (ddl_once_prepare(r->control, e) < 0 ||
 	    (r->o->fresh && ddl_once_forget(r->control, r->c.log_id, e) < 0))
 		return -1;
-	return ddl_once_settle(r->control, r->c.log_id, done, e);
+	if (ddl_once_settle(r->control, r->c.log_id, p, e) < 0)
+		return -1;
+	if (p->begun.commit_ts <= r->st->point || p->begun_changed)
+		return 0;
+	p->begun = (struct ddl_point){ 0 }; /* rows before it are about to be taken back */
+	return ddl_once_withdraw(r->control, r->c.log_id, e);
+}
+
+static bool is_upto(const struct redo_ddl *d, struct ddl_point p)
+{
+	return d->commit_ts < p.commit_ts || (d->commit_ts == p.commit_ts && d->seq <= p.seq);
 }
 
 /* What was done before: by an earlier replay, or by the changefeed itself, whose record is the
@@ -109,25 +119,27 @@ static int settle_once(struct replay *r, struct ddl_point *done, struct err *e)
  * runs a DDL. */
 static int settle_progress(struct replay *r, struct err *e)
 {
-	struct ddl_point done;
+	struct ddl_progress p;
+	tso_t last;
 
 	if (!r->c.n_ddls && !r->o->fresh && !r->c.back)
 		return 0;
-	for (int i = 1; settle_once(r, &done, e) < 0; i++)
+	for (int i = 1; settle_once(r, &p, e) < 0; i++)
 		if (!may_try_again(r, i, e))
 			return -1;
-	if (done.commit_ts > r->st->point)
+	last = p.begun_changed && p.begun.commit_ts ? p.begun.commit_ts : p.done.commit_ts;
+	if (last > r->st->point)
 		return err_set(
 			e, ERR_USAGE, 0,
 			"--until %" PRIu64
 			": the secondary has executed the DDL at commitTs %" PRIu64
 			" of this log, which can't be taken back: replay to that or a later point",
-			r->st->point, done.commit_ts);
+			r->st->point, last);
 	for (size_t i = 0; i < r->c.n_ddls; i++) {
 		const struct redo_ddl *d = &r->c.ddls[i].d;
 
-		r->c.ddls[i].skip = d->commit_ts < done.commit_ts ||
-				    (d->commit_ts == done.commit_ts && d->seq <= done.seq);
+		r->c.ddls[i].skip = is_upto(d, p.done);
+		r->c.ddls[i].rows_written = r->c.ddls[i].skip || is_upto(d, p.begun);
 		if (r->c.ddls[i].skip) {
 			r->st->ddls_skipped++;
 			note_ddl(r, d, "was already done, as the secondary's record shows");
@@ -167,7 +179,7 @@ static int settle_split_renames(struct replay *r, struct err *e)
 			 "shows whether TiCDC had executed it before it died. If it had, the "
 			 "renames are now done twice: check what is in these tables");
 	for (int i = 0; i < done; i++) {
-		r->c.ddls[i].skip = true;
+		r->c.ddls[i].skip = r->c.ddls[i].rows_written = true;
 		r->st->ddls_skipped++;
 		note_ddl(r, &r->c.ddls[i].d, "was already done: the tables are as it leaves them");
 	}
@@ -399,11 +411,9 @@ static int write_merged(struct replay *r, struct err *e)
 
 		if (clock_cancelled())
 			return err_set(e, ERR_CANCELLED, 0, "interrupted");
-		if (d && d->skip)
-			/* it, and the rows before it, were written by an earlier replay */
-			continue;
-		if (write_epoch(r, r->c.merge, (uint32_t)i, e) < 0 ||
-		    (d && apply_ddl(r, &d->d, e) < 0))
+		if (!(d && d->rows_written) && write_epoch(r, r->c.merge, (uint32_t)i, e) < 0)
+			return -1;
+		if (d && !d->skip && apply_ddl(r, &d->d, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -476,7 +486,7 @@ static int write_txns(struct replay *r, struct err *e)
 	for (size_t i = 0; i < r->c.n_ddls; i++) {
 		const struct owned_ddl *d = &r->c.ddls[i];
 
-		if (txn_apply(r->txn, d->d.commit_ts, d->skip, tick, r, e) < 0)
+		if (txn_apply(r->txn, d->d.commit_ts, d->rows_written, tick, r, e) < 0)
 			goto out;
 		if (!d->skip && (apply_ddl(r, &d->d, e) < 0 || look_at_keys(r, &d->d, e) < 0))
 			goto out;

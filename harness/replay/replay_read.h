@@ -19,6 +19,7 @@ int collect_log_id(struct store *log, char out[190], struct err *e);
 struct owned_ddl {
 	struct redo_ddl d; /* its text is ours */
 	bool skip;         /* done by an earlier replay */
+	bool rows_written; /* those before it, by an earlier replay */
 };
 struct counter { /* AUTO_INCREMENT, maybe: the highest value of a column of numbers */
 	char *db, *table, *column;

@@ -412,12 +412,13 @@ static bool ends_half_way(const struct ddl_statement *d)
 	return lex_is(&x, "DROP");
 }
 
-int ddl_once_settle(struct sql *s, const char *owner, struct ddl_point *done, struct err *e)
+int ddl_once_settle(struct sql *s, const char *owner, struct ddl_progress *out, struct err *e)
 {
 	struct record r;
 	char now[17];
 	int rc = record_read(s, owner, &r, e);
 
+	*out = (struct ddl_progress){ .done = r.done };
 	if (!rc && r.intent.commit_ts) {
 		struct ddl_statement d = { .at = r.intent,
 					   .query = r.query.buf,
@@ -426,13 +427,15 @@ int ddl_once_settle(struct sql *s, const char *owner, struct ddl_point *done, st
 					   .db = r.db,
 					   .table = r.table };
 
-		rc = ends_half_way(&d) ? 0 : take_fingerprint(s, &d, now, e);
-		if (!rc && !ends_half_way(&d) && strcmp(now, r.print)) {
-			r.done = r.intent;
-			rc = record_write(s, owner, r.done, NULL, "", e);
+		rc = take_fingerprint(s, &d, now, e);
+		out->begun_changed = !rc && strcmp(now, r.print) != 0;
+		if (out->begun_changed && !ends_half_way(&d)) {
+			out->done = r.intent;
+			rc = record_write(s, owner, out->done, NULL, "", e);
+		} else {
+			out->begun = r.intent;
 		}
 	}
-	*done = r.done;
 	record_release(&r);
 	return rc;
 }
@@ -665,6 +668,17 @@ int ddl_once_run(struct sql *s, const char *owner, const struct ddl_statement *d
 	if (!rc)
 		rc = record_write(s, owner, d->at, NULL, "", e);
 out:
+	record_release(&r);
+	return rc;
+}
+
+int ddl_once_withdraw(struct sql *s, const char *owner, struct err *e)
+{
+	struct record r;
+	int rc = record_read(s, owner, &r, e);
+
+	if (!rc && r.intent.commit_ts)
+		rc = record_write(s, owner, r.done, NULL, "", e);
 	record_release(&r);
 	return rc;
 }

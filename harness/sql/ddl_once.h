@@ -38,12 +38,22 @@ enum ddl_outcome {
 void ddl_owner(char out[190], const char *name_space, const char *changefeed);
 /* makes the record's table; the functions below need it */
 int ddl_once_prepare(struct sql *s, struct err *e);
-/* Settles an intent that was left open. *done: the last DDL that is done; commit_ts 0: none. */
-int ddl_once_settle(struct sql *s, const char *owner, struct ddl_point *done, struct err *e);
+struct ddl_progress {
+	/* the last DDL that is done; commit_ts 0: none */
+	struct ddl_point done;
+	/* the DDL whose intent is open still: all that comes before it is on the secondary, and has
+	 * to stay as it is, since a part of it may have run; commit_ts 0: none */
+	struct ddl_point begun;
+	bool begun_changed; /* what it names is no longer as it was */
+};
+/* Settles an intent that was left open. */
+int ddl_once_settle(struct sql *s, const char *owner, struct ddl_progress *out, struct err *e);
 /* Runs it, unless it is done. may_be_done: take the server's "done already" for an answer at the
  * first try too. ERR_GONE: connect again, end the old connection, call again. */
 int ddl_once_run(struct sql *s, const char *owner, const struct ddl_statement *d, bool may_be_done,
 		 enum ddl_outcome *out, struct err *e);
+/* An open intent is none any more: what comes before its DDL is about to be taken back. */
+int ddl_once_withdraw(struct sql *s, const char *owner, struct err *e);
 int ddl_once_forget(struct sql *s, const char *owner, struct err *e);
 /* The server's errors that mean "done already" (redo-log spec, section 7, step 5). */
 bool ddl_error_is_done(int sql_error);

@@ -381,3 +381,47 @@ void fx_log_free(struct fx_log *l)
 	free(l->dir);
 	memset(l, 0, sizeof(*l));
 }
+
+void fx_log_rows(struct fx_log *l, const char *db, const char *table, unsigned how, int from,
+		 int upto, const char *before, const char *after)
+{
+	for (int i = from; i < upto; i++) {
+		fx_log_txn(l);
+		fx_log_row(l, db, table, how, i, before, after);
+	}
+}
+
+void fx_leave_intent(const char *owner, const struct ddl_statement *d, const char *locked)
+{
+	struct sql *holder = test_server_connect(fx.server);
+	enum ddl_outcome outcome;
+	struct sql_rows r = { 0 };
+	struct err e = ERR_INIT;
+
+	assert_int_equal(ddl_once_prepare(fx.conn, &e), 0);
+	assert_true(sql_exec(holder, &e, "START TRANSACTION") >= 0);
+	assert_int_equal(sql_query(holder, &r, &e, "SELECT * FROM %s", locked), 0);
+	sql_rows_release(&r);
+	fx_must("SET SESSION lock_wait_timeout = 0");
+	assert_int_equal(ddl_once_run(fx.conn, owner, d, false, &outcome, &e), -1);
+	assert_int_equal(e.kind, ERR_CONFLICT);
+	fx_must("SET SESSION lock_wait_timeout = 60");
+	sql_close(holder);
+}
+
+void fx_log_chain(struct fx_log *l, const char *name, int without)
+{
+	fx_log_begin(l, name);
+	for (int step = 0; step < 5; step++)
+		for (int id = 0; id < 10; id++) {
+			char *before = step ? xstrfmt("step %d", step - 1) : NULL,
+			     *after = xstrfmt("step %d", step);
+
+			fx_log_txn(l);
+			if (without != step * 10 + id)
+				fx_log_row(l, "ch", "t", 0, id, before, after);
+			free(before);
+			free(after);
+		}
+	fx_log_end(l);
+}

@@ -5,6 +5,7 @@
 
 #include "harness/replay/replay.h"
 #include "harness/redo/writer.h"
+#include "harness/sql/ddl_once.h"
 #include "tests/integration/mariadb_server.h"
 
 struct fixture {
@@ -38,6 +39,9 @@ enum { FX_NO_KEY = 1, FX_EXTRA = 2, FX_DOUBLE_KEY = 4, FX_FLOAT_KEY = 8, FX_GENE
 /* NULL: not there before, or not after. */
 void fx_log_row(struct fx_log *l, const char *db, const char *table, unsigned how, int64_t id,
 		const char *before, const char *after);
+/* the same change of the keys from `from` to below `to`, a transaction each */
+void fx_log_rows(struct fx_log *l, const char *db, const char *table, unsigned how, int from,
+		 int to, const char *before, const char *after);
 void fx_log_move(struct fx_log *l, const char *db, const char *table, int64_t from, int64_t to,
 		 const char *v);
 void fx_log_ddl(struct fx_log *l, const char *db, const char *table, unsigned type,
@@ -50,5 +54,13 @@ void fx_log_flush(struct fx_log *l); /* files are ended here */
 /* flushes and writes the meta: from before all to the last transaction */
 void fx_log_end(struct fx_log *l);
 void fx_log_free(struct fx_log *l);
+
+/* As a changefeed or a replay leaves it that was killed while its statement waited for the metadata
+ * lock of `locked`, "db.table". */
+void fx_leave_intent(const char *owner, const struct ddl_statement *d, const char *locked);
+
+/* A whole log: 10 rows of ch.t, each changed from "step 0" to "step 4", a transaction for each
+ * change. without: the number of a change that is missing, -1: none. */
+void fx_log_chain(struct fx_log *l, const char *name, int without);
 
 #endif

@@ -197,7 +197,6 @@ static void a_ddl_that_the_changefeed_ran_is_not_run_again(void **mode)
 	}
 }
 
-/* As a changefeed leaves it that was killed while its statement waited for a metadata lock. */
 static void leave_intent(const char *feed, const char *query)
 {
 	struct ddl_statement d = { .at = { .commit_ts = tso_make(FIRST_MS + 1, 0) },
@@ -206,22 +205,10 @@ static void leave_intent(const char *feed, const char *query)
 				   .use_db = "r",
 				   .db = "r",
 				   .table = "t" };
-	struct sql *holder = test_server_connect(fx.server);
-	enum ddl_outcome outcome;
-	struct sql_rows r = { 0 };
-	struct err e = ERR_INIT;
 	char owner[190];
 
 	ddl_owner(owner, "default", feed);
-	assert_int_equal(ddl_once_prepare(fx.conn, &e), 0);
-	assert_true(sql_exec(holder, &e, "START TRANSACTION") >= 0);
-	assert_int_equal(sql_query(holder, &r, &e, "SELECT * FROM r.x"), 0);
-	sql_rows_release(&r);
-	fx_must("SET SESSION lock_wait_timeout = 0");
-	assert_int_equal(ddl_once_run(fx.conn, owner, &d, false, &outcome, &e), -1);
-	assert_int_equal(e.kind, ERR_CONFLICT);
-	fx_must("SET SESSION lock_wait_timeout = 60");
-	sql_close(holder);
+	fx_leave_intent(owner, &d, "r.x");
 }
 
 /* The changefeed died between its ALTER and the record of its end: the fingerprint tells. */
@@ -253,7 +240,7 @@ static void a_foreign_ddl_elsewhere_is_not_taken_for_the_intents(void **unused)
 				   .db = "r",
 				   .table = "x" };
 	enum ddl_outcome outcome;
-	struct ddl_point done;
+	struct ddl_progress p;
 	struct err e = ERR_INIT;
 
 	(void)unused;
@@ -265,8 +252,10 @@ static void a_foreign_ddl_elsewhere_is_not_taken_for_the_intents(void **unused)
 	fx_must("CREATE TABLE r.new_one (a INT)");
 	fx_must("CREATE DATABASE IF NOT EXISTS stranger");
 	fx_must("DROP DATABASE stranger");
-	assert_int_equal(ddl_once_settle(fx.conn, "default/o", &done, &e), 0);
-	assert_int_equal(done.commit_ts, 0);
+	assert_int_equal(ddl_once_settle(fx.conn, "default/o", &p, &e), 0);
+	assert_int_equal(p.done.commit_ts, 0);
+	assert_int_equal(p.begun.commit_ts, d.at.commit_ts);
+	assert_false(p.begun_changed);
 	assert_int_equal(ddl_once_run(fx.conn, "default/o", &d, false, &outcome, &e), 0);
 	assert_int_equal(outcome, DDL_RAN);
 	assert_int_equal(ddl_once_run(fx.conn, "default/o", &d, false, &outcome, &e), 0);

@@ -1,5 +1,5 @@
-/* Needs MariaDB: DDLs of all kinds across kills, broken and repeated records, points, zones, and
- * logs that live while they are read. */
+/* Needs MariaDB: DDLs of all kinds across kills, broken and repeated records, and logs
+ * that live while they are read. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,57 +24,48 @@
 
 /* ---- DDLs ---- */
 
-static void rows(struct fx_log *l, const char *db, const char *table, unsigned how, int from,
-		 int upto, const char *before, const char *after)
-{
-	for (int i = from; i < upto; i++) {
-		fx_log_txn(l);
-		fx_log_row(l, db, table, how, i, before, after);
-	}
-}
-
 /* Each DDL stands between rows that fit only before or only after it. */
 static void story(struct fx_log *l)
 {
 	fx_log_ddl(l, "s", "", 1, "CREATE DATABASE s");
 	fx_log_ddl(l, "s", "t", 3, "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
-	rows(l, "s", "t", 0, 0, 50, NULL, "one");
+	fx_log_rows(l, "s", "t", 0, 0, 50, NULL, "one");
 	fx_log_ddl(l, "s", "t", 5, "ALTER TABLE t ADD COLUMN extra INT");
-	rows(l, "s", "t", FX_EXTRA, 50, 100, NULL, "one");
+	fx_log_rows(l, "s", "t", FX_EXTRA, 50, 100, NULL, "one");
 	fx_log_ddl(l, "s", "t", 7, "CREATE INDEX by_v ON t (v)");
 	fx_log_ddl(l, "s", "t", 12, "ALTER TABLE t MODIFY COLUMN v VARCHAR(120)");
-	rows(l, "s", "t", FX_EXTRA, 50, 60, "one", "two");
+	fx_log_rows(l, "s", "t", FX_EXTRA, 50, 60, "one", "two");
 	fx_log_ddl(l, "s", "t", 6, "ALTER TABLE t DROP COLUMN extra");
-	rows(l, "s", "t", 0, 60, 70, "one", NULL);
+	fx_log_rows(l, "s", "t", 0, 60, 70, "one", NULL);
 	fx_log_ddl(l, "s", "u", 14, "RENAME TABLE `s`.`t` TO `s`.`u`");
-	rows(l, "s", "u", 0, 70, 80, "one", "three");
+	fx_log_rows(l, "s", "u", 0, 70, 80, "one", "three");
 	/* the name again, for another table */
 	fx_log_ddl(l, "s", "t", 3, "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
-	rows(l, "s", "t", 0, 0, 30, NULL, "other");
+	fx_log_rows(l, "s", "t", 0, 0, 30, NULL, "other");
 	fx_log_ddl(l, "s", "t", 11, "TRUNCATE TABLE t");
-	rows(l, "s", "t", 0, 5, 10, NULL, "after");
+	fx_log_rows(l, "s", "t", 0, 5, 10, NULL, "after");
 	fx_log_ddl(
 		l, "s", "p", 3,
 		"CREATE TABLE p (id BIGINT PRIMARY KEY, v VARCHAR(100)) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10),"
 		" PARTITION p1 VALUES LESS THAN (1000))");
 	fx_log_ddl(l, "s", "x", 3, "CREATE TABLE x (id BIGINT PRIMARY KEY, v VARCHAR(100))");
-	rows(l, "s", "p", 0, 0, 20, NULL, "in p");
-	rows(l, "s", "x", 0, 0, 3, NULL, "in x");
+	fx_log_rows(l, "s", "p", 0, 0, 20, NULL, "in p");
+	fx_log_rows(l, "s", "x", 0, 0, 3, NULL, "in x");
 	fx_log_ddl(l, "s", "p", 42,
 		   "ALTER TABLE `s`.`p` EXCHANGE PARTITION `p0` WITH TABLE `s`.`x`");
-	rows(l, "s", "x", 0, 0, 10, "in p", "was in p");
-	rows(l, "s", "p", 0, 0, 3, "in x", "was in x");
+	fx_log_rows(l, "s", "x", 0, 0, 10, "in p", "was in p");
+	fx_log_rows(l, "s", "p", 0, 0, 3, "in x", "was in x");
 	fx_log_ddl(l, "s", "p", 19,
 		   "ALTER TABLE p ADD PARTITION (PARTITION p2 VALUES LESS THAN MAXVALUE)");
-	rows(l, "s", "p", 0, 5000, 5010, NULL, "in p2");
+	fx_log_rows(l, "s", "p", 0, 5000, 5010, NULL, "in p2");
 	fx_log_ddl(l, "s", "p", 23, "ALTER TABLE p TRUNCATE PARTITION p1");
 	fx_log_ddl(l, "s", "u", 8, "DROP INDEX by_v ON u");
 	fx_log_ddl(l, "gone", "", 1, "CREATE DATABASE gone");
 	fx_log_ddl(l, "gone", "t", 3, "CREATE TABLE t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
-	rows(l, "gone", "t", 0, 0, 5, NULL, "gone");
+	fx_log_rows(l, "gone", "t", 0, 0, 5, NULL, "gone");
 	fx_log_ddl(l, "gone", "t", 4, "DROP TABLE `gone`.`t`");
 	fx_log_ddl(l, "gone", "", 2, "DROP DATABASE gone");
-	rows(l, "s", "u", 0, 80, 90, "one", "last");
+	fx_log_rows(l, "s", "u", 0, 80, 90, "one", "last");
 	fx_log_end(l);
 }
 
@@ -145,23 +136,6 @@ static void ddls_are_done_once_also_across_kills(void **mode)
 
 /* ---- what is missing, and what is there twice ---- */
 
-static void make_chain(struct fx_log *l, const char *name, int without)
-{
-	fx_log_begin(l, name);
-	for (int step = 0; step < 5; step++)
-		for (int id = 0; id < 10; id++) {
-			char *before = step ? xstrfmt("step %d", step - 1) : NULL,
-			     *after = xstrfmt("step %d", step);
-
-			fx_log_txn(l);
-			if (without != step * 10 + id)
-				fx_log_row(l, "ch", "t", 0, id, before, after);
-			free(before);
-			free(after);
-		}
-	fx_log_end(l);
-}
-
 static void a_missing_record_is_found_before_the_first_write(void **unused)
 {
 	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
@@ -175,7 +149,7 @@ static void a_missing_record_is_found_before_the_first_write(void **unused)
 	fx_must("DROP DATABASE IF EXISTS ch");
 	fx_must("CREATE DATABASE ch");
 	fx_must("CREATE TABLE ch.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
-	make_chain(&l, "chain-cut", 24);
+	fx_log_chain(&l, "chain-cut", 24);
 	assert_int_equal(replay_run(l.store, &o, &st, &e), -1);
 	assert_int_equal(e.kind, ERR_BAD_DATA);
 	assert_non_null(strstr(e.text, "ch.t, key (id=4)"));
@@ -203,7 +177,7 @@ static void a_repeated_record_is_no_gap(void **unused)
 	struct fx_log l;
 
 	(void)unused;
-	make_chain(&l, "chain-twice", -1);
+	fx_log_chain(&l, "chain-twice", -1);
 	assert_int_equal(redo_list_files(l.store, &files, &e), 0);
 	assert_int_equal(files.n, 1);
 	assert_true(files.f[0].sidecar);
@@ -218,209 +192,6 @@ static void a_repeated_record_is_no_gap(void **unused)
 	strbuf_release(&body);
 	strbuf_release(&key);
 	redo_files_release(&files);
-	fx_log_free(&l);
-}
-
-/* ---- points and zones ---- */
-
-static void until_stops_earlier_and_never_later(void **mode)
-{
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
-				 .mode = *(enum replay_mode *)*mode,
-				 .tmp_dir = test_server_dir(fx.server) };
-	struct replay_stats st;
-	struct err e = ERR_INIT;
-	struct fx_log l;
-	char *got;
-
-	fx_must("DROP DATABASE IF EXISTS ch");
-	fx_must("DROP DATABASE IF EXISTS drtest_feed");
-	fx_must("CREATE DATABASE ch");
-	fx_must("CREATE TABLE ch.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
-	make_chain(&l, "until", -1);
-	for (int i = 0; i < 3; i++) { /* the second time the secondary is beyond it */
-		o.until = l.ts - tso_make(15, 0);
-		if (replay_run(l.store, &o, &st, &e) < 0)
-			fail_msg("%s", e.text);
-		got = fx_value(
-			"SELECT CONCAT_WS(' ', SUM(v = 'step 2'), SUM(v = 'step 3'), COUNT(*)) FROM ch.t");
-		assert_string_equal(got, "5 5 10");
-		assert_int_equal(st.point, o.until);
-		free(got);
-		if (i == 1)
-			continue;
-		o.until = 0;
-		if (replay_run(l.store, &o, &st, &e) < 0)
-			fail_msg("%s", e.text);
-		got = fx_value("SELECT COUNT(*) FROM ch.t WHERE v = 'step 4'");
-		assert_string_equal(got, "10");
-		free(got);
-	}
-	o.until = l.ts + 1;
-	assert_int_equal(replay_run(l.store, &o, &st, &e), -1);
-	assert_int_equal(e.kind, ERR_USAGE);
-	fx_log_free(&l);
-}
-
-/* What a replay by transactions recorded is not there any more once a merge took it back. */
-static void until_by_merge_is_forgotten_by_transactions(void **unused)
-{
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
-				 .mode = REPLAY_TXN,
-				 .tmp_dir = test_server_dir(fx.server) };
-	struct replay_stats st;
-	struct err e = ERR_INIT;
-	struct fx_log l;
-	char *got;
-
-	(void)unused;
-	fx_must("DROP DATABASE IF EXISTS ch");
-	fx_must("DROP DATABASE IF EXISTS drtest_feed");
-	fx_must("CREATE DATABASE ch");
-	fx_must("CREATE TABLE ch.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
-	make_chain(&l, "taken-back", -1);
-	for (int i = 0; i < 3; i++) {
-		o.mode = i == 1 ? REPLAY_MERGE : REPLAY_TXN;
-		o.until = i == 1 ? l.ts - tso_make(15, 0) : 0;
-		if (replay_run(l.store, &o, &st, &e) < 0)
-			fail_msg("%s", e.text);
-		got = fx_value("SELECT COUNT(*) FROM ch.t WHERE v = 'step 4'");
-		assert_string_equal(got, i == 1 ? "0" : "10");
-		free(got);
-	}
-	fx_log_free(&l);
-}
-
-/* Rows that came, went and changed their key behind the point, and a unique value that moved. */
-static void what_is_behind_until_is_taken_back(void **mode)
-{
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
-				 .mode = *(enum replay_mode *)*mode,
-				 .tmp_dir = test_server_dir(fx.server) };
-	struct replay_stats st;
-	struct err e = ERR_INIT;
-	struct fx_log l;
-	tso_t point;
-	char *got;
-
-	fx_must("DROP DATABASE IF EXISTS bk");
-	fx_must("DROP DATABASE IF EXISTS drtest_feed");
-	fx_must("CREATE DATABASE bk");
-	fx_must("CREATE TABLE bk.t (id BIGINT PRIMARY KEY, v VARCHAR(100) UNIQUE)");
-	fx_must("INSERT INTO bk.t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')");
-	fx_log_begin(&l, "back");
-	fx_log_txn(&l);
-	fx_log_row(&l, "bk", "t", 0, 3, "c", "c2");
-	point = l.ts;
-	fx_log_txn(&l);
-	fx_log_row(&l, "bk", "t", 0, 1, "a", NULL);
-	fx_log_row(&l, "bk", "t", 0, 3, "c2", "a");
-	fx_log_txn(&l);
-	fx_log_row(&l, "bk", "t", 0, 2, "b", "c2");
-	fx_log_row(&l, "bk", "t", 0, 5, NULL, "b");
-	fx_log_txn(&l);
-	fx_log_row(&l, "bk", "t", 0, 5, "b", "e");
-	fx_log_row(&l, "bk", "t", 0, 4, "d", NULL);
-	fx_log_txn(&l);
-	fx_log_row(&l, "bk", "t", 0, 4, NULL, "d4");
-	fx_log_end(&l);
-	for (int i = 0; i < 2; i++) {
-		o.until = i ? point : 0;
-		if (replay_run(l.store, &o, &st, &e) < 0)
-			fail_msg("%s", e.text);
-		got = fx_value("SELECT GROUP_CONCAT(id, v ORDER BY id) FROM bk.t");
-		assert_string_equal(got, i ? "1a,2b,3c2,4d" : "2c2,3a,4d4,5e");
-		free(got);
-	}
-	/* a DDL that was done behind it stays */
-	fx_log_free(&l);
-	fx_log_begin(&l, "back-ddl");
-	fx_log_txn(&l);
-	fx_log_row(&l, "bk", "t", 0, 1, "a", "a2");
-	point = l.ts;
-	fx_log_ddl(&l, "bk", "t", 5, "ALTER TABLE t ADD COLUMN w INT");
-	fx_log_end(&l);
-	o.until = 0;
-	if (replay_run(l.store, &o, &st, &e) < 0)
-		fail_msg("%s", e.text);
-	o.until = point;
-	assert_int_equal(replay_run(l.store, &o, &st, &e), -1);
-	assert_int_equal(e.kind, ERR_USAGE);
-	assert_non_null(strstr(e.text, "which can't be taken back"));
-	fx_log_free(&l);
-}
-
-static void a_foreign_log_with_timestamps_asks_for_its_zone(void **unused)
-{
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
-				 .tmp_dir = test_server_dir(fx.server) };
-	struct store *log = fx_open("tests/fixtures/redo/small/log");
-	struct replay_stats st;
-	struct err e = ERR_INIT;
-	char *got;
-
-	(void)unused;
-	fx_forget();
-	fx_source("tests/fixtures/redo/small/initial.sql");
-	assert_int_equal(replay_run(log, &o, &st, &e), -1);
-	assert_int_equal(e.kind, ERR_USAGE);
-	assert_non_null(strstr(e.text, "time zone"));
-	got = fx_value("SELECT COUNT(*) FROM redo_small.t_types");
-	assert_string_equal(got, "0");
-	free(got);
-	/* in another zone than the log's the first second of 1970 is before TIMESTAMP's beginning:
-	 * no row is cut in silence */
-	o.time_zone = "+08:00";
-	assert_int_equal(replay_run(log, &o, &st, &e), -1);
-	assert_non_null(strstr(e.text, "stores a different value"));
-	o.time_zone = "+00:00";
-	if (replay_run(log, &o, &st, &e) < 0)
-		fail_msg("%s", e.text);
-	store_free(log);
-}
-
-static void what_the_new_architecture_recorded_as_done_is_not_done_again(void **mode)
-{
-	struct replay_stats st;
-	struct err e = ERR_INIT;
-	struct fx_log l;
-	struct redo_meta m;
-	char *got, *floor;
-
-	fx_must("DROP DATABASE IF EXISTS drtest_feed");
-	fx_must("DROP DATABASE IF EXISTS na");
-	fx_must("CREATE DATABASE na");
-	/* as after the rename and what followed it */
-	fx_must("CREATE TABLE na.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
-	fx_must("CREATE DATABASE IF NOT EXISTS tidb_cdc");
-	fx_must("CREATE OR REPLACE TABLE tidb_cdc.ddl_ts_v1 (ticdc_cluster_id VARCHAR(255), changefeed VARCHAR(255), ddl_ts VARCHAR(18), table_id BIGINT,"
-		" finished BOOL, is_syncpoint BOOL, PRIMARY KEY (ticdc_cluster_id, changefeed, table_id))");
-	fx_log_begin(&l, "new-arch");
-	/* there is no such table any more */
-	rows(&l, "na", "old", 0, 0, 5, NULL, "before the rename");
-	fx_log_ddl(&l, "na", "t", 14, "RENAME TABLE `na`.`old` TO `na`.`t`");
-	floor = xstrfmt(
-		"REPLACE INTO tidb_cdc.ddl_ts_v1 VALUES ('default', 'default/new-arch', '%llu', 100, 1, 0), ('default', 'default/other', '%llu', 100,"
-		" 1, 0)",
-		(unsigned long long)l.ts, (unsigned long long)l.ts + tso_make(1000, 0));
-	rows(&l, "na", "t", 0, 10, 15, NULL, "after");
-	fx_log_flush(&l);
-	m = (struct redo_meta){ .checkpoint_ts = tso_make(1763640000000, 0),
-				.resolved_ts = l.ts,
-				.version = 1 };
-	assert_int_equal(redo_writer_meta(l.writer, &m, &e), 0);
-	/* without the record it cannot go on */
-	assert_int_equal(fx_replay(l.dir, *(enum replay_mode *)*mode, &st, &e), -1);
-	fx_must("DROP DATABASE IF EXISTS drtest_feed");
-	fx_must(floor);
-	if (fx_replay(l.dir, *(enum replay_mode *)*mode, &st, &e) < 0)
-		fail_msg("%s", e.text);
-	assert_int_equal(st.ddls_skipped, 1);
-	got = fx_value("SELECT CONCAT_WS(' ', COUNT(*), MIN(id), SUM(v = 'after')) FROM na.t");
-	assert_string_equal(got, "5 10 5");
-	fx_must("DROP DATABASE tidb_cdc");
-	free(got);
-	free(floor);
 	fx_log_free(&l);
 }
 
@@ -516,8 +287,8 @@ static void connections_that_are_cut_lose_nothing(void **mode)
 	fx_must("CREATE DATABASE bank");
 	fx_must("CREATE TABLE bank.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
 	fx_log_begin(&l, "cut");
-	rows(&l, "bank", "t", 0, 0, 60000, NULL, "first");
-	rows(&l, "bank", "t", 0, 0, 60000, "first", "second");
+	fx_log_rows(&l, "bank", "t", 0, 0, 60000, NULL, "first");
+	fx_log_rows(&l, "bank", "t", 0, 0, 60000, "first", "second");
 	fx_log_end(&l);
 	cutter.conn = test_server_connect(fx.server);
 	pthread_create(&cutter.thread, NULL, cut_on, &cutter);
@@ -777,21 +548,6 @@ int main(void)
 		  NULL, NULL, &txn },
 		cmocka_unit_test(a_missing_record_is_found_before_the_first_write),
 		cmocka_unit_test(a_repeated_record_is_no_gap),
-		{ "until_stops_earlier_and_never_later_merge", until_stops_earlier_and_never_later,
-		  NULL, NULL, &merge },
-		cmocka_unit_test(until_by_merge_is_forgotten_by_transactions),
-		{ "what_is_behind_until_is_taken_back_merge", what_is_behind_until_is_taken_back,
-		  NULL, NULL, &merge },
-		{ "what_is_behind_until_is_taken_back_txn", what_is_behind_until_is_taken_back,
-		  NULL, NULL, &txn },
-		{ "until_stops_earlier_and_never_later_txn", until_stops_earlier_and_never_later,
-		  NULL, NULL, &txn },
-		cmocka_unit_test(a_foreign_log_with_timestamps_asks_for_its_zone),
-		{ "what_the_new_architecture_recorded_as_done_is_not_done_again_merge",
-		  what_the_new_architecture_recorded_as_done_is_not_done_again, NULL, NULL,
-		  &merge },
-		{ "what_the_new_architecture_recorded_as_done_is_not_done_again_txn",
-		  what_the_new_architecture_recorded_as_done_is_not_done_again, NULL, NULL, &txn },
 		{ "ddls_whose_connections_are_cut_are_done_once_merge",
 		  ddls_whose_connections_are_cut_are_done_once, NULL, NULL, &merge },
 		{ "ddls_whose_connections_are_cut_are_done_once_txn",

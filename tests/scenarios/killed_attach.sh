@@ -66,8 +66,14 @@ for i in $(seq "${KILLS:-2}"); do
 	sleep "$at"
 	kill -9 $pid 2>/dev/null
 	wait $pid 2>/dev/null
-	# the guardian, which works off what may not wait, has ended
-	guardian() { ! pgrep -f "drtest clean --undo" >/dev/null && ! pgrep -x drtest-guardian >/dev/null; }
+	# its guardian, which works off what may not wait, has ended; others' go on
+	guardian() {
+		local p
+		for p in $(pgrep -x drtest-guardian); do
+			grep -qsxz "DRTEST_UNDO=$DRTEST_UNDO" "/proc/$p/environ" && return 1
+		done
+		return 0
+	}
 	wait_for 60 guardian
 	tail -n 1 "$scratch/out"
 	clean >"$scratch/cleaned" 2>&1 || bad "clean after $at s: $(cat "$scratch/cleaned")"
