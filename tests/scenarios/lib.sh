@@ -38,6 +38,9 @@ expect() {
 	fi
 }
 
+# too_slow FILE: a search for the capacity says there that this machine could not serve its lowest rate in time: then nothing is proved, and nothing is wrong.
+too_slow() { grep -Eq 'breaks keeps up \(twice\)|not within 5m; this machine was too slow|at 20/s shard [0-9]+ gave no answer' "$1"; }
+
 # mark DIR: as the data directory of a run of this user's drtest.
 mark() { printf "drtest's data directory %s, uid %s\n" "$(stat -c '%d:%i' "$1")" "$(id -u)" >"$1/lock"; }
 
@@ -112,12 +115,18 @@ attached_pair() {
 	out=$scratch/runs
 	# Below the ports that the kernel gives out, and above where drtest's own playgrounds begin.
 	for offset in $(shuf -e 7100 8100 9100 10100); do
+		# Held as long as this test lives, against one that looks at the same time.
+		exec 6>"/var/tmp/drtest-test-ports.$UID.$offset" 7>"/var/tmp/drtest-test-ports.$UID.$((offset + 1000))" \
+			8>"/var/tmp/drtest-test-ports.$UID.$((offset + 2000))"
+		busy=1
+		flock -n 6 && flock -n 7 && flock -n 8 || continue
 		busy=0
 		for o in "$offset" $((offset + 1000)) $((offset + 2000)); do
 			for p in 4000 10080 2379 2380 20160 20180 8300 9527; do (: </dev/tcp/127.0.0.1/$((p + o))) 2>/dev/null && busy=1; done
 		done
 		[ $busy = 0 ] && break
 	done
+	[ $busy = 0 ] || { bad "no free ports for two clusters"; exit 1; }
 	cat >"$scratch/start" <<S
 #!/bin/bash
 # start TAG OFFSET

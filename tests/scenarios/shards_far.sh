@@ -13,7 +13,7 @@ primary.allow = { "backup", "gc", "changefeed", "write" }
 secondary.allow = { "restore", "write" }
 return { primary = primary, secondary = secondary, store = "file://$scratch/store" }
 L
-quick=(--on attach --clusters "$scratch/clusters.lua" --tables 1 --table-size 500 --hold 1s --workers 4 --target 'p99<60s,lag<60s,rpo<60s' --load ledger --min-rate 20 --max-rate 20)
+quick=(--on attach --clusters "$scratch/clusters.lua" --tables 1 --table-size 500 --hold 1s --workers 4 --target 'p50<60s,lag<60s,rpo<60s' --load ledger --min-rate 20 --max-rate 20)
 follow=("$DRTEST" load ledger run --rendezvous="file://$scratch/meet" --follow)
 clean() { # what a search leaves on clusters that are not its own
 	"$DRTEST" clean --clusters "$scratch/clusters.lua" >"$scratch/cleaned" 2>&1 || bad "clean: $(cat "$scratch/cleaned")"
@@ -33,7 +33,7 @@ running+=("$first" "$second")
 search far --shards 2 --rendezvous "file://$scratch/meet"
 wait $search
 rc=$?
-if [ $rc = 4 ] && grep -q 'not within 5m; this machine was too slow' "$scratch/far/out"; then
+if [ $rc != 0 ] && too_slow "$scratch/far/out"; then
 	skipped=$((skipped + 1)) # 20/s were too much for the stand-ins here: nothing is proved
 else
 	[ $rc = 0 ] && grep -q '20/s hold; no rate up to there' "$scratch/far/out" && ok || bad "shards from elsewhere: $(cat "$scratch/far/out" "$scratch"/meet-[12])"
