@@ -13,7 +13,6 @@
 #define TABLES_MAX 10000u
 #define STOP_MS 2000
 #define SEQUENCES_MS 10000
-#define BACKLOG_MAX 1000000
 
 static int check_opts(const struct load_opts *o, struct err *e)
 {
@@ -133,7 +132,7 @@ struct load *load_new(const struct load_opts *o, struct err *e)
 	l->o.set = (const char *const *)l->set;
 	l->o.rate_plan = NULL; /* the caller's text */
 	if (!l->o.backlog_max)
-		l->o.backlog_max = BACKLOG_MAX;
+		l->o.backlog_max = LOAD_BACKLOG_MAX;
 	l->pace.even = o->pace == LOAD_EVEN;
 	l->model_con.call.text = (struct strbuf)STRBUF_INIT;
 	pthread_mutex_init(&l->lock, NULL);

@@ -19,6 +19,7 @@ enum load_protocol {
 	/* a transaction's statements travel together, up to the next that reads rows for event() */
 	LOAD_ONE_PACKET,
 };
+#define LOAD_BACKLOG_MAX 1000000
 struct load_opts {
 	const char *name; /* "oltp_write_only", or a path of a user's own load */
 	const char *db;   /* NULL: "sbtest" (made by prepare) */
@@ -30,7 +31,8 @@ struct load_opts {
 	double rate; /* transactions per second over all workers; 0: closed loop */
 	/* instead of rate: steps and ramps (workloads/pace.h); NULL: none */
 	const char *rate_plan;
-	/* due and not begun: above it the load ends with an error that says so; 0: 1,000,000 */
+	/* due and not begun: above it the load ends with an error that says so; 0:
+	 * LOAD_BACKLOG_MAX */
 	uint64_t backlog_max;
 	/* transactions in all, after which the load ends; 0: no such end */
 	uint64_t events;
@@ -50,6 +52,8 @@ struct load_opts {
 	 * shared out. */
 	unsigned shard, shards;
 	int64_t start_at_ns; /* CLOCK_MONOTONIC: connected workers wait for it; 0: none */
+	/* the search's number of the cluster that a shard of it writes to, for load_start() */
+	uint16_t cluster;
 	/* the load's own options: NULL-terminated "name=value"; NULL: their defaults */
 	const char *const *set;
 };

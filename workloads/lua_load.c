@@ -35,6 +35,7 @@ struct lua_load {
 	char *ledger_dir;
 	char name[65];
 	bool running;
+	bool joined; /* lead: the shards' ledgers are in ledger_dir */
 	struct lua_cluster *on;
 	/* the sampler's */
 	struct hist before, now;
@@ -281,7 +282,7 @@ static int start(lua_State *L)
 
 	ep.port = (unsigned)route_port(r, "load", (int)ep.port);
 	number_cluster(r, on);
-	if (l->lead ? lua_lead_start(r, l->lead, l->name, &ep, &e) < 0
+	if (l->lead ? lua_lead_start(r, l->lead, l->name, &ep, (uint16_t)on->number, &e) < 0
 		    : load_start(l->load, &ep, (uint16_t)on->number, &e) < 0)
 		return lua_raise(L, &e);
 	l->on = on;
@@ -308,7 +309,7 @@ static int stop(lua_State *L)
 	if (l->on)
 		l->on->writer = NULL;
 	if (l->lead)
-		return lua_lead_stop(L, l->lead, l->ledger_dir);
+		return lua_lead_stop(L, l->lead, l->ledger_dir, &l->joined);
 	if (load_stop(l->load, deadline_in_ms(STOP_MS), &e) < 0)
 		return lua_raise(L, &e);
 	if (load_error(l->load, &e) < 0) {
@@ -331,12 +332,6 @@ static int resume(lua_State *L)
 	return start(L);
 }
 
-static void number(lua_State *L, const char *name, double value)
-{
-	lua_pushnumber(L, value);
-	lua_setfield(L, -2, name);
-}
-
 /* load:interval(): what happened since the last call, or the start. Latencies in ms, from the due
  * time. Of shards also: missing, who did not answer, so that the sums are not all; gone, that one
  * of them never will. */
@@ -351,7 +346,7 @@ static int interval(lua_State *L)
 		return lua_lead_interval(L, l->lead);
 	if (!l->load) { /* a plan */
 		lua_newtable(L);
-		number(L, "seconds", 0);
+		lua_set_number(L, "seconds", 0);
 		return 1;
 	}
 	memcpy(was, l->marked, sizeof(was));
@@ -366,7 +361,7 @@ static int interval(lua_State *L)
 	for (int i = 0; i < 3; i++)
 		hist_subtract(&l->latest[i], &was[i]);
 	lua_lead_push(L, &span, l->latest, seconds, seconds > 0 ? (double)span.acked / seconds : 0);
-	number(L, "rate", load_rate(l->load));
+	lua_set_number(L, "rate", load_rate(l->load));
 	return 1;
 }
 
@@ -422,7 +417,7 @@ static int checks(lua_State *L)
 	} else {
 		json_decref(c.findings);
 	}
-	number(L, "seconds", (double)(clock_mono_ns() - start_ns) / 1e9);
+	lua_set_number(L, "seconds", (double)(clock_mono_ns() - start_ns) / 1e9);
 	strbuf_release(&c.first);
 	return 1;
 }
@@ -602,7 +597,9 @@ static void push_face(lua_State *L, struct lua_load *l)
 {
 	struct face *f = lua_newuserdata(L, sizeof(*f));
 
-	*f = (struct face){ .audit = { .ledger_dir = l->ledger_dir }, .l = l };
+	*f = (struct face){ .audit = { .ledger_dir = l->ledger_dir,
+				       .joined = l->lead ? &l->joined : NULL },
+			    .l = l };
 	if (l->load) {
 		f->audit.model = load_model(l->load);
 		f->audit.db = load_db(l->load);
@@ -631,10 +628,13 @@ static void read_rate(lua_State *L, struct load_opts *o)
 }
 
 /* Loads of one database keep one ledger, since they have one ledger table; each further database
- * has one of its own. The caller frees. */
-static char *ledger_dir(lua_State *L, struct runtime *r, const char *db)
+ * has one of its own. Shards number their workers and transactions without knowing of another load,
+ * so theirs is of one load alone. The caller frees. */
+static char *ledger_dir(lua_State *L, struct runtime *r, const char *db, bool many)
 {
 	int number = 0;
+
+	db = db ? db : "";
 
 	lua_getfield(L, LUA_REGISTRYINDEX, "drtest.ledgers");
 	if (lua_isnil(L, -1)) {
@@ -643,14 +643,17 @@ static char *ledger_dir(lua_State *L, struct runtime *r, const char *db)
 		lua_pushvalue(L, -1);
 		lua_setfield(L, LUA_REGISTRYINDEX, "drtest.ledgers");
 	}
-	lua_getfield(L, -1, db ? db : "");
+	lua_getfield(L, -1, db);
 	number = (int)lua_tointeger(L, -1);
+	if (number < 0 || (number && many))
+		lua_usage(L, "t:load: a load of shards has its database's ledger for itself: give "
+			     "this load, or the other one, a db of its own");
 	if (!number) {
 		lua_pushnil(L);
 		for (number = 1; lua_next(L, -3); number++)
 			lua_pop(L, 1);
-		lua_pushinteger(L, number);
-		lua_setfield(L, -3, db ? db : "");
+		lua_pushinteger(L, many ? -number : number);
+		lua_setfield(L, -3, db);
 	}
 	lua_pop(L, 2);
 	return number == 1 ? xstrfmt("%s/ledger", runtime_dir(r))
@@ -661,7 +664,7 @@ static char *ledger_dir(lua_State *L, struct runtime *r, const char *db)
 static int make_load(struct runtime *r, struct lua_load *l, struct load_opts *o, int64_t shards,
 		     const char *rendezvous, struct err *e)
 {
-	bool many = shards > 1 || rendezvous;
+	bool many = shards != 1 || rendezvous;
 	struct lead *lead = NULL;
 	struct load *made;
 
@@ -748,7 +751,7 @@ static int make(lua_State *L)
 	o.table_size = size;
 	o.pace = *pace == 'e' ? LOAD_EVEN : LOAD_POISSON;
 	o.set = (const char *const *)set;
-	l->ledger_dir = ledger_dir(L, r, o.db);
+	l->ledger_dir = ledger_dir(L, r, o.db, shards != 1 || rendezvous);
 	if (runtime_planning(r)) {
 		l->ledger_dir[0] = '\0'; /* nothing is written */
 	} else {

@@ -91,7 +91,7 @@ static int run_load(struct load_run *r, struct load *l, struct err *e)
 	unsigned rounds = 0;
 	int led = 0;
 
-	if (load_start(l, &r->ep, 0, e) < 0)
+	if (load_start(l, &r->ep, r->o.cluster, e) < 0)
 		goto out;
 	r->ran = true;
 	start = r->o.start_at_ns ? r->o.start_at_ns : clock_mono_ns();

@@ -2,6 +2,8 @@
 
 #include <lauxlib.h>
 
+#include "harness/run/lua_args.h"
+
 #define AUDITS "drtest.audits" /* in the registry: userdata -> struct run_audit, weak keys */
 
 static void push_audits(lua_State *L)
@@ -38,5 +40,8 @@ const struct run_audit *audit_of(lua_State *L, int index)
 	}
 	if (!a)
 		luaL_typerror(L, index, "load");
+	if (a && a->joined && !*a->joined)
+		lua_usage(L, "a load of shards has no ledger before load:stop(), which brings the "
+			     "shards' together: stop it before it is checked");
 	return a;
 }

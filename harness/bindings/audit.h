@@ -4,6 +4,7 @@
 #define HARNESS_BINDINGS_AUDIT_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,11 +20,14 @@ struct run_audit {
 	void *writer_ctx;
 	/* the check of histories that it is written for: "append", "bank"; "" none */
 	const char *history;
+	/* Are the ledgers of its shards in ledger_dir? NULL: it has no shards. */
+	const bool *joined;
 };
 
 /* a lives as long as the userdata on top does. */
 void audit_register(lua_State *L, const struct run_audit *a);
-/* The load at index; anything else is a usage error of the script. */
+/* The load at index; anything else, and one whose ledger is not there yet, is a usage error of the
+ * script. */
 const struct run_audit *audit_of(lua_State *L, int index);
 
 #endif

@@ -131,6 +131,12 @@ void lua_fields(lua_State *L, int index, const char *what, const struct field *f
 
 #define TOLD "drtest.renamed" /* in the registry: the old names that were told */
 
+void lua_set_number(lua_State *L, const char *name, double value)
+{
+	lua_pushnumber(L, value);
+	lua_setfield(L, -2, name);
+}
+
 void lua_tell_renamed(lua_State *L, const char *old, const char *now)
 {
 	bool told;

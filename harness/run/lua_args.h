@@ -23,6 +23,8 @@ struct field {
 	void *out;
 };
 void lua_fields(lua_State *L, int index, const char *what, const struct field *fields);
+/* a field of the table on top */
+void lua_set_number(lua_State *L, const char *name, double value);
 
 /* ---- names of the version before: they work, and the new name is told once a run */
 

@@ -8,7 +8,7 @@ out=$scratch/runs
 LIMIT=150
 running=()
 trap 'for p in "${running[@]}"; do kill -9 "$p" 2>/dev/null; done; finish' EXIT
-easy='p99<60s,lag<60s,rpo<60s'
+easy='p50<60s,lag<60s,rpo<60s' # no p99: it would want 1,000 transactions for each rate
 quick=(--store file --tables 1 --table-size 500 --hold 1s --workers 4)
 
 # ---- what can't be is said before anything is started
@@ -23,8 +23,20 @@ expect "options of its own" 2 "^drtest load: with --follow the search tells the 
 expect "a password for whomever" 2 '^drtest load: --follow with a password wants --mysql-host' env MYSQL_PWD=secret "${follow[@]}" --shard=1/2
 
 # ---- one process and three: the same form
-expect "one process" 0 '20/s hold; no rate up to there' "$DRTEST" capacity "${quick[@]}" --out "$out/one" --target "$easy" --min-rate 20 --max-rate 20
-expect "three shards" 0 '20/s hold; no rate up to there' "$DRTEST" capacity "${quick[@]}" --out "$out/three" --target "$easy" --min-rate 20 --max-rate 20 --shards 3
+# holds NAME FOLDER OPTION…: 20/s hold; tried again where this machine could not serve them
+holds() {
+	local name=$1 to=$2
+	shift 2
+	for _ in 1 2 3; do
+		rm -rf "${out:?}/$to"
+		timeout "$(patience "$LIMIT")" "$DRTEST" capacity "${quick[@]}" --out "$out/$to" --target "$easy" --min-rate 20 --max-rate 20 "$@" >"$scratch/out" 2>&1 </dev/null
+		rc=$?
+		[ $rc != 0 ] && too_slow "$scratch/out" || break
+	done
+	[ $rc = 0 ] && grep -q '20/s hold; no rate up to there' "$scratch/out" && ok || bad "$name: exit $rc: $(tail -n 8 "$scratch/out")"
+}
+holds "one process" one
+holds "three shards" three --shards 3
 cp "$scratch/out" "$scratch/three"
 grep -q '4 workers in 3 shards' "$scratch/three" && ok || bad "the shards are not told: $(cat "$scratch/three")"
 python3 - "$out" <<'END' && ok || bad "the two results differ in their form"
@@ -63,7 +75,7 @@ search() {
 	running+=($!)
 	search=$!
 }
-search killed --hold 15s --max-rate 80 --shards 3
+search killed --hold 30s --max-rate 80 --shards 3
 wait_for 120 order killed 000003 || bad "no step began: $(cat "$scratch/killed/out")"
 kill -9 "$(shard_pid killed 2/3)"
 wait $search
@@ -84,37 +96,70 @@ END
 
 # ---- in a drill of one's own, that asks for no intervals, the end names a shard that was killed; what shards can't take is refused
 cat >"$scratch/own.lua" <<'L'
-return require "drtest.scenario" { name = "own", options = { rate = { "20", "" }, wait = { "30s", "" } }, run = function(t, opt)
+return require "drtest.scenario" { name = "own", options = { rate = { "20", "" }, wait = { "30s", "" }, before = { "0s", "" }, shards = { 2, "" },
+    second = { 0, "" }, early = { false, "" }, judge = { false, "" } }, run = function(t, opt)
   t:step("a load of two shards", function()
-    local c = t:clusters { name = "c" }
-    local load = t:load { "oltp_write_only", tables = 1, table_size = 100, workers = 2, rate = tonumber(opt.rate) or opt.rate, shards = 2 }
-    load:prepare { on = c }
-    load:start { on = c }
+    local a, b = t:clusters({ name = "a" }, { name = "b" })
+    local fields = { "oltp_write_only", tables = 1, table_size = 100, workers = 2, rate = tonumber(opt.rate) or opt.rate, shards = opt.shards }
+    local load = t:load(fields)
+    if opt.second > 0 then
+      fields.shards = opt.second
+      t:load(fields)
+    end
+    load:prepare { on = b }
+    t:sleep(opt.before)
+    load:start { on = b }
     t:sleep(opt.wait)
+    if opt.early then t.verify.ledger(load, b, { of = b }) end
     load:stop()
+    if opt.judge then
+      t:check("each transaction is there", t.verify.ledger(load, b, { of = b }))
+      t:check("each row is as they left it", t.verify.model(load, b, { of = b }))
+    end
   end)
 end }
 L
+own=("$DRTEST" run "$scratch/own.lua" --store file --out "$out")
+expect "no shards" 2 'shards: 1 to 10000' "${own[@]}" --plan --set shards=0
+expect "one ledger for two loads, one of shards" 2 'has its database.s ledger for itself' "${own[@]}" --plan --set second=1
+expect "one ledger for two loads, the second of shards" 2 'has its database.s ledger for itself' "${own[@]}" --plan --set shards=1 --set second=2
+expect "judged while it runs" 2 'a load of shards has no ledger before load:stop' "${own[@]}" --set wait=1s --set early=true
+# Their ledgers tell the run's cluster and count from the run's begin, with the seed's every bit: else a verdict would be about something else.
+expect "a load of shards is judged" 0 'PASS' "${own[@]}" --set wait=4s --set before=6s --set judge=true --seed 9999999999999999999
+python3 - "$out"/*-9999999999999999999/ledger <<'END' && ok || bad "the shards' ledgers"
+import glob, struct, sys
+files = glob.glob(sys.argv[1] + '/*.ledger')
+records = [r for f in files for r in struct.iter_unpack('<IBBHQ6s6s6sQHI', open(f, 'rb').read())]
+assert len(files) == 2 and len(records) > 20, (files, len(records))
+assert {r[3] for r in records} == {1}, records[0]
+begun = min(int.from_bytes(r[6], 'little') for r in records)
+assert begun > 6000000, begun # us
+END
 expect "shards take no steps" 2 'shards take a number as rate' "$DRTEST" run "$scratch/own.lua" --store file --out "$out" --set rate=20/5s,40
 mkdir "$scratch/own"
 "$DRTEST" run "$scratch/own.lua" --store file --out "$scratch/own/runs" >"$scratch/own/out" 2>&1 </dev/null &
 running+=($!)
 own=$!
-for _ in $(seq 1200); do [ -n "$(shard_pid own 2/2)" ] && break; sleep 0.1; done
-for _ in $(seq 600); do ls "$scratch"/own/runs/*/shards/word/00002.json >/dev/null 2>&1 && break; sleep 0.1; done
+began() { ls "$scratch"/own/runs/*/shards/mark/000001/00001.json "$scratch"/own/runs/*/shards/mark/000001/00002.json >/dev/null 2>&1; } # else it did not begin
+wait_for 180 began || bad "no load began: $(cat "$scratch/own/out")"
 kill -9 "$(shard_pid own 2/2)"
 wait $own
 [ $? != 0 ] && grep -q 'shard 2 was killed: what it did after' "$scratch/own/out" && ok || bad "a killed shard is not told: $(cat "$scratch/own/out")"
 
 # ---- one that stands still for a while: its step is unknown, and held once more
-search late --hold 10s --max-rate 20 --shards 2
+search late --hold 20s --max-rate 20 --shards 2
 wait_for 120 order late 000003 || bad "no step began: $(cat "$scratch/late/out")"
 late=$(shard_pid late 1/2)
 kill -STOP "$late"
 wait_for 120 grep -q 'note: 20/s: shard 1 gave no answer for 20 s .*held once more' "$scratch/late/out" && ok || bad "a late shard: $(cat "$scratch/late/out")"
 kill -CONT "$late"
 wait $search
-[ $? = 0 ] && grep -q '20/s hold; no rate up to there' "$scratch/late/out" && ok || bad "it came back: $(cat "$scratch/late/out")"
+rc=$?
+if [ $rc != 0 ] && too_slow "$scratch/late/out"; then
+	skipped=$((skipped + 1)) # it came back, and this machine was too slow for what had been waiting
+else
+	[ $rc = 0 ] && grep -q '20/s hold; no rate up to there' "$scratch/late/out" && ok || bad "it came back: $(cat "$scratch/late/out")"
+fi
 
 for name in one three breaks; do mv "$out/$name"/*/ "$out"; rm -r "${out:?}/$name"; done
 for name in killed late own; do mv "$scratch/$name"/runs/*/ "$out"; done

@@ -33,6 +33,16 @@ void follow_name(const char *load, char out[65])
 
 /* ---- the load, as a search tells it */
 
+struct load_opts follow_share(const struct load_opts *all, unsigned shards)
+{
+	struct load_opts one = *all;
+
+	one.workers = (all->workers + shards - 1) / shards;
+	one.backlog_max = all->backlog_max ? all->backlog_max : LOAD_BACKLOG_MAX;
+	one.backlog_max = (one.backlog_max + shards - 1) / shards;
+	return one; /* the rate is all's: each takes its share of an order */
+}
+
 json_t *follow_search(const struct load_opts *o)
 {
 	json_t *set = json_array(), *j;
@@ -52,8 +62,18 @@ json_t *follow_search(const struct load_opts *o)
 	return j;
 }
 
-void follow_tell_endpoint(json_t *search, const struct sql_endpoint *ep)
+void follow_tell_target(json_t *search, const struct sql_endpoint *ep, uint16_t cluster,
+			int64_t journal_start_ns, bool here)
 {
+	int64_t since_ns = clock_mono_ns() - journal_start_ns;
+
+	json_object_set_new(search, "cluster", json_integer(cluster));
+	if (here)
+		json_object_set_new(search, "zero_mono_ns",
+				    json_integer((json_int_t)journal_start_ns));
+	else
+		json_object_set_new(search, "zero_wall_us",
+				    json_integer((json_int_t)(clock_wall_us() - since_ns / 1000)));
 	json_object_set_new(search, "host", json_string(ep->host));
 	json_object_set_new(search, "port", json_integer((json_int_t)ep->port));
 	json_object_set_new(search, "user", json_string(ep->user));
@@ -71,7 +91,7 @@ int follow_load(json_t *search, struct load_opts *o, char **set, size_t room, si
 		struct err *e)
 {
 	json_t *list = json_object_get(search, "set"), *one;
-	json_int_t tables, load_tables, size, workers, pace, protocol, backlog;
+	json_int_t tables, load_tables, size, workers, pace, protocol, backlog, cluster, zero;
 	const char *load = json_string_value(json_object_get(search, "load"));
 	char mine[65];
 	size_t i;
@@ -83,7 +103,11 @@ int follow_load(json_t *search, struct load_opts *o, char **set, size_t room, si
 	    !whole(search, "workers", INT32_MAX, &workers) ||
 	    !whole(search, "pace", LOAD_EVEN, &pace) ||
 	    !whole(search, "protocol", LOAD_ONE_PACKET, &protocol) ||
-	    !whole(search, "backlog_max", INT64_MAX, &backlog) || json_array_size(list) > room)
+	    !whole(search, "backlog_max", INT64_MAX, &backlog) ||
+	    !whole(search, "cluster", UINT16_MAX, &cluster) ||
+	    (!whole(search, "zero_mono_ns", INT64_MAX, &zero) &&
+	     !whole(search, "zero_wall_us", INT64_MAX, &zero)) ||
+	    json_array_size(list) > room)
 		return err_set(e, ERR_BAD_DATA, 0, "start.json: it is no search of this version");
 	if (strcmp(load, mine) != 0)
 		return err_set(e, ERR_USAGE, 0, "this is load %s, the search has load %.64s", mine,
@@ -95,6 +119,10 @@ int follow_load(json_t *search, struct load_opts *o, char **set, size_t room, si
 	o->pace = (enum load_pace)pace;
 	o->protocol = (enum load_protocol)protocol;
 	o->backlog_max = (uint64_t)backlog;
+	o->cluster = (uint16_t)cluster;
+	o->journal_start_ns = json_object_get(search, "zero_mono_ns")
+				      ? zero
+				      : clock_mono_ns() - (clock_wall_us() - zero) * 1000;
 	o->rate = json_number_value(json_object_get(search, "rate"));
 	o->db = json_string_value(json_object_get(search, "db"));
 	o->rand_type = json_string_value(json_object_get(search, "rand_type"));

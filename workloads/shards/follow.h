@@ -11,9 +11,14 @@ int follow_load(json_t *search, struct load_opts *o, char **set, size_t room, si
 /* Where the search's load goes: host, port, user; a password never travels. For a shard that was
  * told no host: one that was told a password must not take it to whomever the store names. */
 void follow_endpoint(json_t *search, struct sql_endpoint *ep);
-/* The other direction, for lead.c. */
+/* The other direction, for lead.c: one shard's part of the load, and what it is told of that. */
+struct load_opts follow_share(const struct load_opts *all, unsigned shards);
 json_t *follow_search(const struct load_opts *o);
-void follow_tell_endpoint(json_t *search, const struct sql_endpoint *ep);
+/* Where the load goes: cluster is its number in the search's run, for the shards' ledgers; they
+ * count their times from the search's zero (load_opts.journal_start_ns): here: by this machine's
+ * monotonic clock, which they share; else by the wall clock. */
+void follow_tell_target(json_t *search, const struct sql_endpoint *ep, uint16_t cluster,
+			int64_t journal_start_ns, bool here);
 /* A load's name without the path and ".lua" of a user's own file. */
 void follow_name(const char *load, char out[65]);
 

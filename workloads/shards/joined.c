@@ -143,7 +143,7 @@ static int join_ledgers(struct store *s, const char *dir, struct load_joined *su
 		strbuf_release(&path);
 	}
 	for (size_t i = 0; rc == 0 && i < sum->n_silent; i++)
-		rc = load_pieces_join(s, sum->silent[i].shard, dir, &sum->files, e);
+		rc = load_pieces_join(s, sum->silent[i].shard, dir, &list, &sum->files, e);
 	if (rc == 0)
 		rc = ledger_read(dir, count_acked, &sum->ledger_acked, &damaged, e);
 	if (rc == 0 && damaged)
@@ -163,6 +163,10 @@ static int read_start(struct store *s, struct load_joined *sum, struct err *e)
 		if (e->kind == ERR_NOT_FOUND)
 			err_set(e, ERR_NOT_FOUND, 0, "no run used this place");
 		return -1;
+	}
+	if (json_is_true(json_object_get(start, "called_off"))) {
+		json_decref(start);
+		return err_set(e, ERR_NOT_FOUND, 0, "the search there ended before its load began");
 	}
 	sum->shards = (unsigned)json_integer_value(json_object_get(start, "shards"));
 	sum->workers = (unsigned)json_integer_value(json_object_get(start, "workers"));

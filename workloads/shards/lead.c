@@ -37,9 +37,11 @@ struct lead {
 	char *uri;
 	unsigned workers; /* of one shard */
 	uint64_t seed;
-	json_t *search; /* what the shards are told of the load */
+	int64_t zero_ns; /* the ledgers' */
+	json_t *search;  /* what the shards are told of the load */
 	char *dir, *name;
 	bool here, met, running, marked;
+	bool ended; /* the shards were told the end */
 	unsigned n;
 	struct member *member;
 	unsigned order; /* the last one */
@@ -131,13 +133,13 @@ struct lead *lead_new(const struct lead_opts *o, struct err *e)
 	pthread_condattr_t mono;
 	struct err none = ERR_INIT;
 	json_t *start = NULL;
-	struct load_opts one = *o->load;
+	struct load_opts one = follow_share(o->load, o->shards);
 
-	one.workers = (one.workers + o->shards - 1) / o->shards;
 	*l = (struct lead){ .n = o->shards,
 			    .here = !o->rendezvous,
 			    .workers = one.workers,
 			    .seed = one.seed,
+			    .zero_ns = one.journal_start_ns,
 			    .search = follow_search(&one) };
 	l->name = xstrdup(one.name);
 	l->dir = xstrdup(o->dir);
@@ -175,16 +177,24 @@ failed:
 	return NULL;
 }
 
+/* Cut short: nobody waits for the answers of shards elsewhere, and none of them waits for us. */
+static void send_home(struct lead *l)
+{
+	char key[64];
+
+	snprintf(key, sizeof(key), "order/%06u.json", ++l->order);
+	if (l->met)
+		load_store_put_json(l->s, key, json_pack("{s:b}", "end", 1), NULL);
+	else
+		load_shards_call_off(l->s, l->n, NULL);
+}
+
 void lead_free(struct lead *l)
 {
 	if (!l)
 		return;
-	if (l->running && !l->here) { /* cut short: nobody waits for their answers */
-		char key[64];
-
-		snprintf(key, sizeof(key), "order/%06u.json", ++l->order);
-		load_store_put_json(l->s, key, json_pack("{s:b}", "end", 1), NULL);
-	}
+	if (l->s && !l->here && !l->ended)
+		send_home(l);
 	stop_beat(l);
 	for (unsigned i = 0; i < l->n; i++)
 		proc_free(l->member[i].proc);
@@ -454,6 +464,8 @@ static int start_here(struct lead *l, unsigned i, const struct sql_endpoint *ep,
 		argv[n++] = xstrfmt("--mysql-ssl-cert=%s", ep->ssl_cert);
 	if (ep->ssl_key[0])
 		argv[n++] = xstrfmt("--mysql-ssl-key=%s", ep->ssl_key);
+	if (ep->ssl_server_name[0])
+		argv[n++] = xstrfmt("--mysql-ssl-server-name=%s", ep->ssl_server_name);
 	argv[n] = NULL;
 	env[0] = xstrfmt("MYSQL_PWD=%s", ep->password);
 	l->member[i].proc = proc_start(
@@ -490,7 +502,7 @@ static int await_all(struct lead *l, struct err *e)
 	return rc;
 }
 
-int lead_start(struct lead *l, const struct sql_endpoint *ep, struct err *e)
+int lead_start(struct lead *l, const struct sql_endpoint *ep, uint16_t cluster, struct err *e)
 {
 	bool *absent = xcalloc(l->n, sizeof(*absent));
 	int rc = 0;
@@ -507,7 +519,7 @@ int lead_start(struct lead *l, const struct sql_endpoint *ep, struct err *e)
 		rc = start_beat(l, e);
 	if (rc == 0) {
 		l->met = true;
-		follow_tell_endpoint(l->search, ep);
+		follow_tell_target(l->search, ep, cluster, l->zero_ns, l->here);
 		rc = load_shards_call(l->s, l->n, l->workers, l->seed, json_incref(l->search), e);
 	}
 	if (rc == 0)
@@ -581,6 +593,7 @@ int lead_stop(struct lead *l, const char *ledger_dir, struct load_joined *out, s
 
 	memset(out, 0, sizeof(*out));
 	rc = give_order(l, json_pack("{s:b}", "end", 1), ANSWER_MS, absent, e);
+	l->ended = rc == 0;
 	if (rc == 0)
 		rc = await_results(l, e);
 	l->running = false;

@@ -23,7 +23,8 @@ struct lead *lead_new(const struct lead_opts *o, struct err *e);
 /* What a shard elsewhere is started with. */
 void lead_command(const struct lead *l, struct strbuf *out);
 /* Starts the shards, or waits until all have come (10 minutes); returns when all run. */
-int lead_start(struct lead *l, const struct sql_endpoint *ep, struct err *e);
+/* cluster: its number in the run, for the shards' ledgers, which count time as o->load's. */
+int lead_start(struct lead *l, const struct sql_endpoint *ep, uint16_t cluster, struct err *e);
 /* From now on, of all together. */
 int lead_rate(struct lead *l, double rate, struct err *e);
 
@@ -47,7 +48,7 @@ int lead_stop(struct lead *l, const char *ledger_dir, struct load_joined *out, s
 bool lead_elsewhere(const struct lead *l); /* the shards come from elsewhere */
 bool lead_marked(const struct lead *l);    /* who is missing was told, mark by mark */
 bool lead_running(const struct lead *l);   /* between start and stop */
-/* NULL is fine; shards that were started here are killed */
+/* NULL is fine; shards that were started here are killed, those elsewhere are told the end */
 void lead_free(struct lead *l);
 
 #endif

@@ -37,7 +37,7 @@ int lua_lead_new(struct runtime *r, const struct load_opts *o, int64_t shards,
 }
 
 int lua_lead_start(struct runtime *r, struct lead *lead, const char *name,
-		   const struct sql_endpoint *ep, struct err *e)
+		   const struct sql_endpoint *ep, uint16_t cluster, struct err *e)
 {
 	struct strbuf command = STRBUF_INIT;
 
@@ -46,7 +46,7 @@ int lua_lead_start(struct runtime *r, struct lead *lead, const char *name,
 		runtime_note(r, "load %s waits for its shards: %s", name, command.buf);
 	}
 	strbuf_release(&command);
-	return lead_start(lead, ep, e);
+	return lead_start(lead, ep, cluster, e);
 }
 
 int lua_lead_rate(lua_State *L, struct lead *lead, double rate)
@@ -56,12 +56,6 @@ int lua_lead_rate(lua_State *L, struct lead *lead, double rate)
 	if (lead_rate(lead, rate, &e) < 0)
 		lua_raise(L, &e);
 	return 0;
-}
-
-static void number(lua_State *L, const char *name, double value)
-{
-	lua_pushnumber(L, value);
-	lua_setfield(L, -2, name);
 }
 
 void lua_lead_push(lua_State *L, const struct load_stats *span, const struct hist *h,
@@ -74,23 +68,24 @@ void lua_lead_push(lua_State *L, const struct load_stats *span, const struct his
 	static const char *const parts[] = { "", "queue_", "service_" };
 
 	lua_newtable(L);
-	number(L, "seconds", seconds);
-	number(L, "started", (double)span->started);
-	number(L, "acked", (double)span->acked);
-	number(L, "failed", (double)span->failed);
-	number(L, "retried", (double)span->retried);
-	number(L, "unknown", (double)span->unknown);
-	number(L, "backlog", (double)span->backlog);
-	number(L, "tps", tps);
+	lua_set_number(L, "seconds", seconds);
+	lua_set_number(L, "started", (double)span->started);
+	lua_set_number(L, "acked", (double)span->acked);
+	lua_set_number(L, "failed", (double)span->failed);
+	lua_set_number(L, "retried", (double)span->retried);
+	lua_set_number(L, "unknown", (double)span->unknown);
+	lua_set_number(L, "backlog", (double)span->backlog);
+	lua_set_number(L, "tps", tps);
 	for (int i = 0; i < 3; i++) {
 		char name[32];
 
 		for (size_t k = 0; k < sizeof(quantiles) / sizeof(*quantiles); k++) {
 			snprintf(name, sizeof(name), "%s%s", parts[i], quantiles[k].name);
-			number(L, name, (double)hist_quantile_us(&h[i], quantiles[k].q) / 1e3);
+			lua_set_number(L, name,
+				       (double)hist_quantile_us(&h[i], quantiles[k].q) / 1e3);
 		}
 		snprintf(name, sizeof(name), "%smax", parts[i]);
-		number(L, name, (double)h[i].max_us / 1e3);
+		lua_set_number(L, name, (double)h[i].max_us / 1e3);
 	}
 }
 
@@ -128,7 +123,7 @@ static int all_came(const struct load_joined *joined, struct err *e)
 }
 
 /* load:stop(): all that the shards did, as their results and ledgers tell it. */
-int lua_lead_stop(lua_State *L, struct lead *lead, const char *ledger_dir)
+int lua_lead_stop(lua_State *L, struct lead *lead, const char *ledger_dir, bool *together)
 {
 	struct load_joined *joined;
 	struct err e = ERR_INIT;
@@ -138,6 +133,7 @@ int lua_lead_stop(lua_State *L, struct lead *lead, const char *ledger_dir)
 		return 0;
 	joined = xcalloc(1, sizeof(*joined));
 	rc = lead_stop(lead, ledger_dir, joined, &e);
+	*together = rc == 0;
 	if (rc == 0 && !lead_marked(lead))
 		rc = all_came(joined, &e);
 	if (rc == 0) {
@@ -145,10 +141,10 @@ int lua_lead_stop(lua_State *L, struct lead *lead, const char *ledger_dir)
 			      joined->total.seconds > 0
 				      ? (double)joined->total.st.acked / joined->total.seconds
 				      : 0);
-		number(L, "shards", (double)joined->shards);
-		number(L, "killed", (double)joined->n_silent);
-		number(L, "ledger_files", (double)joined->files);
-		number(L, "ledger_acked", (double)joined->ledger_acked);
+		lua_set_number(L, "shards", (double)joined->shards);
+		lua_set_number(L, "killed", (double)joined->n_silent);
+		lua_set_number(L, "ledger_files", (double)joined->files);
+		lua_set_number(L, "ledger_acked", (double)joined->ledger_acked);
 	}
 	load_joined_release(joined);
 	free(joined);

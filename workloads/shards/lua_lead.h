@@ -11,10 +11,11 @@
 int lua_lead_new(struct runtime *r, const struct load_opts *o, int64_t shards,
 		 const char *rendezvous, struct lead **out, struct err *e);
 int lua_lead_start(struct runtime *r, struct lead *lead, const char *name,
-		   const struct sql_endpoint *ep, struct err *e);
+		   const struct sql_endpoint *ep, uint16_t cluster, struct err *e);
 int lua_lead_rate(lua_State *L, struct lead *lead, double rate);
 int lua_lead_interval(lua_State *L, struct lead *lead); /* pushes it */
-int lua_lead_stop(lua_State *L, struct lead *lead, const char *ledger_dir);
+/* *together: the shards' ledgers are in ledger_dir now, also where the stop raises an error */
+int lua_lead_stop(lua_State *L, struct lead *lead, const char *ledger_dir, bool *together);
 /* st->latency: filled too */
 void lua_lead_seen(struct lead *lead, struct load_stats *st);
 /* Pushes what a span of a load was, of shards or of one process; h: latency, queue, service. */

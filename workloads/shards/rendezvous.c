@@ -81,12 +81,18 @@ int load_shards_call(struct store *s, unsigned shards, unsigned workers, uint64_
 {
 	json_t *start = json_pack("{s:i,s:I,s:I,s:i,s:i}", "schema", 1, "wall_us",
 				  (json_int_t)(clock_wall_us() + LEAD_MS * 1000), "seed",
-				  (json_int_t)(seed & INT64_MAX), "shards", (int)shards, "workers",
-				  (int)workers);
+				  (json_int_t)seed, "shards", (int)shards, "workers", (int)workers);
 
 	if (search)
 		json_object_set_new(start, "search", search);
 	return load_store_put_json(s, "start.json", start, e);
+}
+
+int load_shards_call_off(struct store *s, unsigned shards, struct err *e)
+{
+	return load_store_put_json(
+		s, "start.json",
+		json_pack("{s:i,s:i,s:b}", "schema", 1, "shards", (int)shards, "called_off", 1), e);
 }
 
 /* Shard 1 waits for all, then calls the start. */
@@ -125,6 +131,8 @@ static int hear_start(const struct load_opts *o, bool search, struct store *s, s
 				       "shard %u of %u is here, but %s", o->shard, o->shards,
 				       search ? "no search has begun" : "the start was not called");
 	}
+	if (json_is_true(json_object_get(*start, "called_off")))
+		return err_set(e, ERR_GONE, 0, "the search ended before its load began");
 	if (json_integer_value(json_object_get(*start, "shards")) != o->shards)
 		return err_set(e, ERR_USAGE, 0, "this is a shard of %u, %s %d", o->shards,
 			       search ? "the search has" : "shard 1 is one of",

@@ -40,6 +40,8 @@ int load_shards_ready(struct store *s, unsigned shards, unsigned *absent, struct
 /* Calls the start, so that the others have the time to hear it. search (taken over) may be NULL. */
 int load_shards_call(struct store *s, unsigned shards, unsigned workers, uint64_t seed,
 		     json_t *search, struct err *e);
+/* The search ends before that: shards that wait there end too. */
+int load_shards_call_off(struct store *s, unsigned shards, struct err *e);
 /* ended_early: why, NULL: it ran to its end */
 int load_shard_leave(const char *rendezvous, const struct load_opts *o, const struct load_total *t,
 		     const char *ended_early, struct err *e);

@@ -300,8 +300,8 @@ int load_silent_read(struct load_silent *out, struct store *s, unsigned shard,
 }
 
 /* One "NAME OFFSET BYTES\n" and what follows it; its length, -1 on error. */
-static int64_t join_one(const char *at, size_t left, const char *dir, uint64_t *files,
-			struct err *e)
+static int64_t join_one(const char *at, size_t left, const char *dir,
+			const struct store_list *whole, uint64_t *files, struct err *e)
 {
 	const char *line = memchr(at, '\n', left < 128 ? left : 128);
 	char name[NAME_MAX_BYTES], path[4096];
@@ -312,6 +312,9 @@ static int64_t join_one(const char *at, size_t left, const char *dir, uint64_t *
 	if (!line || sscanf(at, "%63[a-z0-9.-] %llu %llu\n", name, &offset, &n) != 3 ||
 	    strncmp(name, "worker-", 7) != 0 || n > left - (size_t)(line + 1 - at))
 		return err_set(e, ERR_BAD_DATA, 0, "this is not a piece of a ledger");
+	for (size_t i = 0; i < whole->n; i++)
+		if (!strcmp(whole->objects[i].key + strlen("ledger/"), name))
+			return line + 1 - at + (int64_t)n;
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
 		return err_set(e, ERR_USAGE, 0, "%s: the name is too long", dir);
 	/* a new one begins at its first byte: never over a ledger that is there */
@@ -331,8 +334,8 @@ static int64_t join_one(const char *at, size_t left, const char *dir, uint64_t *
 	return rc < 0 ? -1 : line + 1 - at + (int64_t)n;
 }
 
-int load_pieces_join(struct store *s, unsigned shard, const char *dir, uint64_t *files,
-		     struct err *e)
+int load_pieces_join(struct store *s, unsigned shard, const char *dir,
+		     const struct store_list *left, uint64_t *files, struct err *e)
 {
 	struct store_list list = { 0 };
 	char key[64];
@@ -346,7 +349,7 @@ int load_pieces_join(struct store *s, unsigned shard, const char *dir, uint64_t 
 
 		rc = store_get(s, list.objects[i].key, PIECE_BYTES_MAX + (1 << 20), &piece, e);
 		for (size_t at = 0; rc == 0 && at < piece.len; at += (size_t)step) {
-			step = join_one(piece.buf + at, piece.len - at, dir, files, e);
+			step = join_one(piece.buf + at, piece.len - at, dir, left, files, e);
 			rc = step < 0 ? err_wrap(e, "%s", list.objects[i].key) : 0;
 		}
 		strbuf_release(&piece);

@@ -24,8 +24,9 @@ struct load_silent {
 /* ERR_TIMEOUT where it may still run: its word, or the start, is not LOAD_SILENT_MS old. */
 int load_silent_read(struct load_silent *out, struct store *s, unsigned shard,
 		     int64_t start_wall_us, struct err *e);
-/* Its pieces, appended to files in dir; *files counts new ones. */
-int load_pieces_join(struct store *s, unsigned shard, const char *dir, uint64_t *files,
-		     struct err *e);
+/* Its pieces, appended to files in dir; *files counts new ones. left: the objects under "ledger/",
+ * which are there already: a shard that died while it left them has both, and those are whole. */
+int load_pieces_join(struct store *s, unsigned shard, const char *dir,
+		     const struct store_list *left, uint64_t *files, struct err *e);
 
 #endif
