@@ -43,8 +43,8 @@ grep -q 'note: load ledger waits for its shards: drtest load ledger run --shard=
 clean
 wait "$first" && wait "$second" && ok || bad "the shards: $(tail -n 3 "$scratch"/meet-[12])"
 expect "their report" 0 '^2 shards, 4 workers' "$DRTEST" load report "file://$scratch/meet" --ledger-dir="$scratch/far-ledgers"
-expect "the place was used" 2 'has met there already' "$DRTEST" capacity "${quick[@]}" --out "$out" --shards 2 --rendezvous "file://$scratch/meet"
-expect "so it was for a shard" 2 'has met there already' "${follow[@]}" --shard=1/2
+expect "the place was used" 2 'has already used this place' "$DRTEST" capacity "${quick[@]}" --out "$out" --shards 2 --rendezvous "file://$scratch/meet"
+expect "so it was for a shard" 2 'has already used this place' "${follow[@]}" --shard=1/2
 
 # ---- the search is killed: its shards do not run for ever
 shard gone 1 ledger; first=$!

@@ -41,7 +41,8 @@ struct lead {
 	json_t *search;  /* what the shards are told of the load */
 	char *dir, *name;
 	bool here, met, running, marked;
-	bool ended; /* the shards were told the end */
+	/* nobody has met there before; the start was called; the shards were told the end */
+	bool ours, called, ended;
 	unsigned n;
 	struct member *member;
 	unsigned order; /* the last one */
@@ -131,8 +132,6 @@ struct lead *lead_new(const struct lead_opts *o, struct err *e)
 {
 	struct lead *l = xcalloc(1, sizeof(*l));
 	pthread_condattr_t mono;
-	struct err none = ERR_INIT;
-	json_t *start = NULL;
 	struct load_opts one = follow_share(o->load, o->shards);
 
 	*l = (struct lead){ .n = o->shards,
@@ -155,24 +154,17 @@ struct lead *lead_new(const struct lead_opts *o, struct err *e)
 	l->s = store_open(l->uri, NULL, e);
 	if (!l->s)
 		goto failed;
-	if (load_store_get_json(l->s, "start.json", LOAD_START_BYTES_MAX, &start, &none) == 0) {
-		err_set(e, ERR_USAGE, 0,
-			"%s: a run has met there already: each run needs a place of its own",
-			store_uri_redacted(l->s));
+	if (load_shards_unused(l->s, e) < 0) {
+		err_wrap(e, "rendezvous %s", store_uri_redacted(l->s));
 		goto failed;
 	}
-	if (none.kind != ERR_NOT_FOUND) {
-		*e = none;
-		goto failed;
-	}
+	l->ours = true;
 	if (load_store_put_json(l->s, "lead.json", json_pack("{s:i}", "beat", 0), e) < 0) {
 		err_wrap(e, "the place where the shards meet can't be written");
 		goto failed;
 	}
-	json_decref(start);
 	return l;
 failed:
-	json_decref(start);
 	lead_free(l);
 	return NULL;
 }
@@ -183,7 +175,7 @@ static void send_home(struct lead *l)
 	char key[64];
 
 	snprintf(key, sizeof(key), "order/%06u.json", ++l->order);
-	if (l->met)
+	if (l->called)
 		load_store_put_json(l->s, key, json_pack("{s:b}", "end", 1), NULL);
 	else
 		load_shards_call_off(l->s, l->n, NULL);
@@ -193,7 +185,7 @@ void lead_free(struct lead *l)
 {
 	if (!l)
 		return;
-	if (l->s && !l->here && !l->ended)
+	if (l->ours && !l->here && !l->ended)
 		send_home(l);
 	stop_beat(l);
 	for (unsigned i = 0; i < l->n; i++)
@@ -521,6 +513,7 @@ int lead_start(struct lead *l, const struct sql_endpoint *ep, uint16_t cluster, 
 		l->met = true;
 		follow_tell_target(l->search, ep, cluster, l->zero_ns, l->here);
 		rc = load_shards_call(l->s, l->n, l->workers, l->seed, json_incref(l->search), e);
+		l->called = rc == 0;
 	}
 	if (rc == 0)
 		rc = give_order(l, json_pack("{s:b}", "mark", 1),

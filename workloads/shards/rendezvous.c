@@ -65,6 +65,23 @@ int load_store_missing(struct store *s, const char *prefix, unsigned n, bool *ab
 	return rc < 0 ? -1 : (int)absent;
 }
 
+int load_shards_unused(struct store *s, struct err *e)
+{
+	struct err why = ERR_INIT;
+	json_t *start = NULL;
+	int rc = load_store_get_json(s, "start.json", LOAD_START_BYTES_MAX, &start, &why);
+
+	json_decref(start);
+	if (rc == 0)
+		return err_set(e, ERR_USAGE, 0,
+			       "another run has already used this place: each run needs its own");
+	if (why.kind == ERR_NOT_FOUND)
+		return 0;
+	if (e)
+		*e = why;
+	return -1;
+}
+
 int load_shards_ready(struct store *s, unsigned shards, unsigned *absent, struct strbuf *who,
 		      struct err *e)
 {
@@ -148,7 +165,6 @@ int load_shard_meet(const char *rendezvous, struct load_opts *o, json_t **search
 {
 	struct store *s = store_open(rendezvous, NULL, e);
 	struct deadline d = deadline_in_ms(search ? FOLLOW_MS : MEET_MS);
-	struct err none = ERR_INIT;
 	json_t *start = NULL;
 	char key[32];
 	int rc = -1;
@@ -156,15 +172,8 @@ int load_shard_meet(const char *rendezvous, struct load_opts *o, json_t **search
 	if (!s)
 		return -1;
 	snprintf(key, sizeof(key), "ready/%05u", o->shard);
-	if (load_store_get_json(s, "start.json", LOAD_START_BYTES_MAX, &start, &none) == 0) {
-		err_set(e, ERR_USAGE, 0,
-			"another run has already used this place: each run needs its own");
+	if (load_shards_unused(s, e) < 0)
 		goto out;
-	}
-	if (none.kind != ERR_NOT_FOUND) {
-		*e = none;
-		goto out;
-	}
 	if (store_put(s, key, "here", 4, e) < 0)
 		goto out;
 	if (o->shard == 1 && !search && call_start(o, s, d, e) < 0)

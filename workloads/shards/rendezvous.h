@@ -34,6 +34,8 @@
  * NULL: shard 1 calls the start; else a search does, within an hour; *search is what it says of the
  * load (the caller's), and there is no instant: it waits until all run. */
 int load_shard_meet(const char *rendezvous, struct load_opts *o, json_t **search, struct err *e);
+/* -1: another run has met there */
+int load_shards_unused(struct store *s, struct err *e);
 /* Until all are ready: 0; or the absent ones are named in *who (the first ten). */
 int load_shards_ready(struct store *s, unsigned shards, unsigned *absent, struct strbuf *who,
 		      struct err *e);

@@ -279,9 +279,19 @@ static void a_search_that_ends_early_calls_its_shards_off(void **unused)
 	s = store_open(uri, NULL, &e);
 	assert_int_equal(load_store_get_json(s, "start.json", 1024, &start, &e), 0);
 	assert_true(json_is_true(json_object_get(start, "called_off")));
+	json_decref(start);
 	assert_int_equal(load_joined_read(&sum, s, NULL, &e), -1);
 	assert_non_null(strstr(e.text, "ended before its load began"));
 	load_joined_release(&sum);
+	/* another search's place is left as it is */
+	assert_int_equal(load_store_put_json(s, "start.json", json_pack("{s:i}", "shards", 7), &e),
+			 0);
+	assert_null(lead_new(
+		&(struct lead_opts){ .rendezvous = uri, .shards = 2, .load = &load, .dir = dir },
+		&e));
+	assert_non_null(strstr(e.text, "has already used this place"));
+	assert_int_equal(load_store_get_json(s, "start.json", 1024, &start, &e), 0);
+	assert_int_equal(json_integer_value(json_object_get(start, "shards")), 7);
 	json_decref(start);
 	store_free(s);
 	assert_int_equal(fs_remove_tree(dir, &e), 0);
