@@ -148,7 +148,7 @@ return scenario {
       local last = newest.cluster:position()
       for _, s in ipairs(all) do
         if s ~= newest then
-          t:eventually(("%s has all of it"):format(s.cluster:name()), "1m", function() return s.feed:reached(last) end)
+          t:eventually(("%s has all of it"):format(s.cluster:name()), t:timeout "1m", function() return s.feed:reached(last) end)
           s.feed:stop()
           t:check(s.cluster:name() .. " equals the new primary", t.verify.same(newest.cluster, s.cluster))
           t:check(s.cluster:name() .. ": no write that the new primary acknowledged is lost", t.verify.ledger(load, s.cluster, { of = newest.cluster }))

@@ -107,8 +107,8 @@ static int wait_ready(struct minio *m, struct deadline d, struct err *e)
 			rc = 0;
 			break;
 		}
-		if (is_ready(curl, m->port)) {
-			/* or somebody else answered on that port */
+		/* another MinIO may answer on that port: then ours will say so, and end */
+		if (is_ready(curl, m->port) && port_is_of(m->port, proc_pid(m->proc)) != 0) {
 			rc = proc_running(m->proc) ? 1 : 0;
 			break;
 		}

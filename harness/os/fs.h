@@ -40,5 +40,8 @@ int fs_list(const char *path, int (*fn)(void *arg, const char *name, struct err 
 int port_take(int wanted, struct err *e);
 void port_release(int port);
 bool port_is_free(int port);
+/* Does that process, or one of the group that it leads, listen on the TCP port? 1 yes, 0 no:
+ * somebody else, or nobody; -1: it can't be seen (another user's processes, without the right). */
+int port_is_of(int port, pid_t leader);
 
 #endif

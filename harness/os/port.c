@@ -1,7 +1,9 @@
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 
 #define PORTS_DIR "/var/tmp/drtest-ports"
 #define TRIES 100
+#define LISTENERS_MAX 16
 
 struct held {
 	int port, fd; /* fd: the locked file */
@@ -179,4 +182,78 @@ void port_release(int port)
 		break;
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+/* The sockets that listen on the port, in the process's own network: their inodes. */
+static unsigned find_listeners(const char *path, int port, unsigned long *inode, unsigned room)
+{
+	FILE *f = fopen(path, "re");
+	unsigned n = 0;
+	char line[512];
+
+	while (f && n < room && fgets(line, sizeof(line), f)) {
+		unsigned at, state;
+		unsigned long one;
+
+		if (sscanf(line, " %*d: %*[0-9A-F]:%X %*[0-9A-F]:%*X %X %*s %*s %*s %*s %*s %lu",
+			   &at, &state, &one) == 3 &&
+		    (int)at == port && state == TCP_LISTEN)
+			inode[n++] = one;
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static int holds_socket(pid_t pid, const unsigned long *inode, unsigned n)
+{
+	char path[64], link[64];
+	struct dirent *d;
+	int found = 0;
+	DIR *fds;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	fds = opendir(path);
+	if (!fds)
+		return errno == EACCES || errno == EPERM ? -1 : 0;
+	while (found == 0 && (d = readdir(fds))) {
+		ssize_t len = readlinkat(dirfd(fds), d->d_name, link, sizeof(link) - 1);
+		unsigned long one;
+
+		link[len > 0 ? len : 0] = '\0';
+		if (len < 0 && (errno == EACCES || errno == EPERM))
+			found = -1;
+		else if (sscanf(link, "socket:[%lu]", &one) == 1)
+			for (unsigned i = 0; i < n; i++)
+				found |= inode[i] == one;
+	}
+	closedir(fds);
+	return found;
+}
+
+int port_is_of(int port, pid_t leader)
+{
+	unsigned long inode[LISTENERS_MAX];
+	char path[64];
+	struct dirent *d;
+	DIR *all;
+	int found = 0;
+	unsigned n;
+
+	snprintf(path, sizeof(path), "/proc/%d/net/tcp", (int)leader);
+	n = find_listeners(path, port, inode, LISTENERS_MAX);
+	strcat(path, "6");
+	n += find_listeners(path, port, inode + n, LISTENERS_MAX - n);
+	all = n ? opendir("/proc") : NULL;
+	while (all && found <= 0 && (d = readdir(all))) {
+		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
+		int one = pid > 0 && (pid == leader || getpgid(pid) == leader)
+				  ? holds_socket(pid, inode, n)
+				  : 0;
+
+		found = one ? one : found;
+	}
+	if (all)
+		closedir(all);
+	return found;
 }

@@ -25,7 +25,7 @@ return require "drtest.scenario" { name = "rehearsal", run = function(t)
     local feed = primary:changefeed { id = "f", sink = secondary, start_ts = backup.ts, redo = store:url "redo/log" }
     primary:sql "UPDATE d.t SET v = 'after'"
     local at = primary:position()
-    t:eventually("it arrives", "60s", function() return feed:reached(at) end)
+    t:eventually("it arrives", "20m", function() return feed:reached(at) end)
     t:disaster { kill = primary }
     secondary:apply_redo(store:url "redo/log")
     t:check("all is there", secondary:query("SELECT COUNT(*) FROM d.t WHERE v = 'after'")[1][1] == "20")

@@ -5,11 +5,14 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -142,6 +145,42 @@ static void a_port_belongs_to_one_drtest(void **unused)
 	rmdir("/var/tmp/drtest-ports");
 }
 
+static void who_listens_on_a_port_is_told(void **unused)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof(at);
+	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), hold[2], port;
+	char c;
+	pid_t other;
+
+	(void)unused;
+	assert_int_equal(bind(s, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(getsockname(s, (struct sockaddr *)&at, &n), 0);
+	port = ntohs(at.sin_port);
+	assert_int_equal(port_is_of(port, getpid()), 0); /* bound is not listening */
+	assert_int_equal(pipe(hold), 0);
+	other = fork();
+	assert_true(other >= 0);
+	if (!other) {
+		setpgid(0, 0);
+		close(s);
+		close(hold[1]);
+		_exit(read(hold[0], &c, 1) == 0 ? 0 : 1);
+	}
+	assert_int_equal(listen(s, 1), 0);
+	while (port_is_of(port, other) == 1) /* until it has closed its copy */
+		usleep(1000);
+	assert_int_equal(port_is_of(port, other), 0);
+	assert_int_equal(port_is_of(port, getpid()), 1);
+	assert_int_equal(port_is_of(port == 65535 ? 1 : port + 1, other), 0);
+	close(hold[1]);
+	assert_int_equal(waitpid(other, NULL, 0), other);
+	close(hold[0]);
+	close(s);
+	assert_int_equal(port_is_of(port, getpid()), 0);
+}
+
 static void many_that_ask_at_once_get_different_ports(void **unused)
 {
 	enum { PROCS = 8, EACH = 20 };
@@ -202,6 +241,7 @@ int main(void)
 		cmocka_unit_test(a_write_replaces_the_file_whole),
 		cmocka_unit_test(a_tree_is_copied_and_removed_without_following_links),
 		cmocka_unit_test(a_port_belongs_to_one_drtest),
+		cmocka_unit_test(who_listens_on_a_port_is_told),
 		cmocka_unit_test(many_that_ask_at_once_get_different_ports),
 	};
 
