@@ -116,7 +116,7 @@ return scenario {
       t:figure("recovered_from", feed and "the redo log" or "the backup")
       if feed and phase ~= "catch-up" then
         local promised = flush_ms + meta_ms + t:duration(opt.lag)
-        t:check("what is lost is younger than the flush interval and the lag", ledger.window_ms <= promised,
+        t:check_within("what is lost is younger than the flush interval and the lag", ledger.window_ms, promised,
           ("the oldest lost acknowledgement is %d ms before the disaster, promised are %d ms"):format(ledger.window_ms, promised))
       end
       if #ddls > 0 then

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/sql/login.h"
 #include "workloads/outcome.h"
 
 #define CONNECT_TIMEOUT_S 5u
@@ -85,9 +86,9 @@ static void check_connected(struct conn *l)
 	if (!l->ret_m) {
 		int code = (int)mysql_errno(l->m);
 
-		sql_connect_failed(l->m, l->endpoint, &e);
+		login_failed(l->m, l->endpoint, &e);
 		end(l, false, code, strncmp(e.text, "connect: ", 9) ? e.text : e.text + 9);
-	} else if (sql_connected(l->m, l->endpoint, &e) < 0) {
+	} else if (login_check(l->m, l->endpoint, &e) < 0) {
 		end(l, false, CR_SSL_CONNECTION_ERROR, e.text);
 	} else {
 		watch_the_peer(l);
@@ -373,7 +374,7 @@ void conn_connect(struct conn *l, const struct sql_endpoint *ep, const char *db,
 	mysql_options(l->m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
 	mysql_options(l->m, MYSQL_OPT_READ_TIMEOUT, &io_s);
 	mysql_options(l->m, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
-	sql_options_apply(l->m, ep);
+	login_options(l->m, ep);
 	l->endpoint = ep;
 	l->op = LINK_CONNECT;
 	step_conn(l, mysql_real_connect_start(&l->ret_m, l->m, ep->host, ep->user, ep->password, db,

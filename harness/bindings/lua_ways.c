@@ -11,7 +11,7 @@
 #include "harness/binlog/point_in_time.h"
 #include "harness/compare/syncpoint.h"
 #include "harness/run/lua_args.h"
-#include "harness/sql/table_copy.h"
+#include "harness/cluster/table_copy.h"
 #include "harness/tidb/log_backup.h"
 
 #define COMMIT_MS 60000

@@ -90,6 +90,16 @@ function T:check(name, result, evidence) -- luacheck: ignore self
   return result
 end
 
+-- check_within(name, ms, limit_ms, evidence): a time that was measured. One that is too long on a machine that was too slow is unknown, not a failure.
+function T:check_within(name, ms, limit_ms, evidence) -- luacheck: ignore self
+  if type(name) ~= "string" or type(ms) ~= "number" or type(limit_ms) ~= "number" then
+    steps.usage("t:check_within takes a name, a time and its limit, both in milliseconds")
+  end
+  local slow = ms > limit_ms and steps.slow()
+  steps.check(name, ms <= limit_ms and "pass" or slow and "unknown" or "fail", (evidence and tostring(evidence) or "") .. (slow and "; " .. slow or ""))
+  return ms <= limit_ms
+end
+
 -- Waits until the condition holds: a promise that is kept within the time, or a failed check that ends the run. What the condition
 -- returns beside its truth is the evidence.
 function T:eventually(name, within, condition) -- luacheck: ignore self

@@ -3,20 +3,16 @@
 #include <errmsg.h>
 #include <errno.h>
 #include <ma_pvio.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "harness/base/secret.h"
 #include "harness/base/xalloc.h"
 #include "harness/base/uri.h"
+#include "harness/sql/login.h"
 #include "harness/sql/long_statement.h"
 
 #define PATIENCE_S 3600
@@ -114,165 +110,6 @@ void sql_endpoint_text(const struct sql_endpoint *ep, struct strbuf *out)
 	strbuf_addf(out, strchr(ep->host, ':') ? "[%s]:%u" : "%s:%u", ep->host, ep->port);
 }
 
-static enum sql_tls tls_of(const struct sql_endpoint *ep)
-{
-	if (ep->tls != SQL_TLS_AS_GIVEN)
-		return ep->tls < SQL_TLS_VERIFY ? ep->tls : SQL_TLS_VERIFY;
-	return ep->ssl_ca[0] || ep->ssl_cert[0] || ep->ssl_server_name[0] ? SQL_TLS_VERIFY
-									  : SQL_TLS_OFF;
-}
-
-/* The library looks at the server's version when an error comes, also before it has been told one:
- * a first packet with an error of the number 65535 would end us. It gets an empty one to look at,
- * which the greeting replaces without a word; its place is kept in a field that nobody uses. */
-static void give_version(MYSQL *m)
-{
-	m->server_version = strdup("");
-	m->unused_3 = m->server_version;
-}
-
-/* greeted: it was replaced, else the library has freed it. */
-static void take_version(MYSQL *m, bool greeted)
-{
-	if (greeted)
-		free(m->unused_3);
-	m->unused_3 = NULL;
-}
-
-void sql_options_apply(MYSQL *m, const struct sql_endpoint *ep)
-{
-	enum sql_tls tls = tls_of(ep);
-	bool by_name = tls == SQL_TLS_VERIFY && !ep->ssl_server_name[0];
-
-	give_version(m);
-	/* "localhost" would mean a socket to the library: a host is always a TCP address here. */
-	mysql_options(m, MYSQL_OPT_PROTOCOL, &(int){ MYSQL_PROTOCOL_TCP });
-	mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-	if (tls != SQL_TLS_OFF) {
-		mysql_ssl_set(m, ep->ssl_key[0] ? ep->ssl_key : NULL,
-			      ep->ssl_cert[0] ? ep->ssl_cert : NULL,
-			      ep->ssl_ca[0] ? ep->ssl_ca : NULL, NULL, NULL);
-		mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &(my_bool){ 1 });
-		mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &(my_bool){ by_name });
-	}
-	if (!by_name) {
-		mysql_options(m, MARIADB_OPT_RESTRICTED_AUTH,
-			      "mysql_native_password,client_ed25519");
-		/* the server asks for another when the account has another */
-		mysql_options(m, MYSQL_DEFAULT_AUTH, "mysql_native_password");
-	} else {
-		mysql_options(
-			m, MARIADB_OPT_RESTRICTED_AUTH,
-			"mysql_native_password,client_ed25519,caching_sha2_password,sha256_password,"
-			"mysql_clear_password,dialog,auth_gssapi_client,parsec");
-	}
-}
-
-/* MARIADB_TLS of the library's ma_tls.h, which ma_pvio.h hides from programs. */
-struct library_tls {
-	void *data, *pvio, *ssl;
-};
-
-/* The library checks the certificate against its own trust store and the host's name; a chain or
- * another name it does not. */
-static int check_certificate(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
-{
-	const char *name = tls_of(ep) == SQL_TLS_VERIFY ? ep->ssl_server_name : "";
-	struct library_tls *tls = m->net.pvio ? m->net.pvio->ctls : NULL;
-	SSL *ssl = tls ? tls->ssl : NULL;
-	X509 *certificate = ssl ? SSL_get1_peer_certificate(ssl) : NULL;
-	X509_STORE *trust = X509_STORE_new();
-	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-	int rc = -1;
-
-	if (!certificate || !trust || !ctx ||
-	    !(ep->ssl_ca[0] ? X509_STORE_load_file(trust, ep->ssl_ca)
-			    : X509_STORE_set_default_paths(trust)) ||
-	    !X509_STORE_CTX_init(ctx, trust, certificate, SSL_get_peer_cert_chain(ssl)))
-		err_set(e, ERR_ENV, 0, "the server's certificate cannot be checked%s%s",
-			ep->ssl_ca[0] ? " with " : "", ep->ssl_ca);
-	else if (X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_SERVER),
-		 X509_verify_cert(ctx) != 1)
-		err_set(e, ERR_ENV, 0, "the server's certificate is not trusted: %s",
-			X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
-	else if (*name && X509_check_host(certificate, name, 0, 0, NULL) != 1 &&
-		 X509_check_ip_asc(certificate, name, 0) != 1)
-		err_set(e, ERR_ENV, 0, "the server's certificate is not for %s (ssl-server-name)",
-			name);
-	else
-		rc = 0;
-	X509_STORE_CTX_free(ctx);
-	X509_STORE_free(trust);
-	X509_free(certificate);
-	return rc;
-}
-
-int sql_connected(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
-{
-	static const struct {
-		int level, name, value;
-	} watch[] = {
-		{ SOL_SOCKET, SO_KEEPALIVE, 1 },          { IPPROTO_TCP, TCP_KEEPIDLE, 20 },
-		{ IPPROTO_TCP, TCP_KEEPINTVL, 10 },       { IPPROTO_TCP, TCP_KEEPCNT, 4 },
-		{ IPPROTO_TCP, TCP_USER_TIMEOUT, 60000 },
-	};
-	enum sql_tls tls = tls_of(ep);
-
-	take_version(m, m->server_version != m->unused_3);
-	for (size_t i = 0; i < sizeof(watch) / sizeof(watch[0]); i++)
-		(void)setsockopt((int)mysql_get_socket(m), watch[i].level, watch[i].name,
-				 &watch[i].value, sizeof(int));
-	if (tls == SQL_TLS_OFF)
-		return 0;
-	if (!mysql_get_ssl_cipher(m))
-		return err_set(e, ERR_ENV, 0,
-			       "TLS is required, but the connection is not "
-			       "encrypted");
-	return tls == SQL_TLS_CHAIN || (tls == SQL_TLS_VERIFY && ep->ssl_server_name[0])
-		       ? check_certificate(m, ep, e)
-		       : 0;
-}
-
-/* The library tells of a file that it can't read in words that name none, or not at all. */
-static void add_unreadable(const struct sql_endpoint *ep, struct err *e)
-{
-	const char *const files[][2] = { { "ssl-ca", ep->ssl_ca },
-					 { "ssl-cert", ep->ssl_cert },
-					 { "ssl-key", ep->ssl_key } };
-
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		if (*files[i][1] && access(files[i][1], R_OK) < 0) {
-			snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
-				 " (%s %s: %s)", files[i][0], files[i][1], strerror(errno));
-			e->kind = ERR_ENV;
-		}
-}
-
-int sql_connect_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
-{
-	unsigned code = mysql_errno(m);
-	bool plain = tls_of(ep) == SQL_TLS_OFF;
-
-	take_version(m, m->thread_id != 0); /* of the greeting */
-	sql_error(m, e, "connect");
-	if (!e)
-		return -1;
-	add_unreadable(ep, e);
-	if (code == 1045 || code == 1698 || code == CR_PLUGIN_NOT_ALLOWED ||
-	    code == CR_SSL_CONNECTION_ERROR || code == 1251 || code == CR_SECURE_AUTH)
-		e->kind = ERR_ENV;
-	if (code == CR_PLUGIN_NOT_ALLOWED || code == CR_SECURE_AUTH)
-		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
-			 ": that would reveal the password to whoever runs this server; use TLS "
-			 "with a verified certificate (mysql+ssl://, ssl-ca=FILE), or give the "
-			 "account mysql_native_password or ed25519");
-	else if (plain && (code == 1045 || code == 3159))
-		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
-			 " (the connection was not encrypted; if the server or the account "
-			 "requires TLS, use mysql+ssl:// or ssl-ca=FILE)");
-	return -1;
-}
-
 /* A session of ours whatever the server's globals and its init_connect are. */
 #define SESSION                                                                               \
 	"SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', autocommit = 1," \
@@ -309,13 +146,13 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 	mysql_options(s->m, MYSQL_OPT_LOCAL_INFILE, &(unsigned){ 1 });
 	mysql_set_local_infile_handler(s->m, no_file, no_file_read, no_file_end, no_file_error,
 				       NULL);
-	sql_options_apply(s->m, ep);
+	login_options(s->m, ep);
 	if (!mysql_real_connect(s->m, ep->host, ep->user, ep->password, NULL, ep->port, NULL, 0)) {
-		sql_connect_failed(s->m, ep, e);
+		login_failed(s->m, ep, e);
 		err_wrap(e, "%s", who.buf);
 		goto out;
 	}
-	if (sql_connected(s->m, ep, e) < 0) {
+	if (login_check(s->m, ep, e) < 0) {
 		err_wrap(e, "%s", who.buf);
 		goto out;
 	}

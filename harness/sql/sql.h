@@ -40,16 +40,6 @@ char *sql_endpoint_uri(const struct sql_endpoint *ep);
 /* "127.0.0.1:4000", for people */
 void sql_endpoint_text(const struct sql_endpoint *ep, struct strbuf *out);
 
-/* For whoever connects by the client library himself. Before mysql_real_connect(): TLS, and which
- * ways to log in are taken. Without verified TLS these are only such that give nothing away:
- * whoever has the port would be told the password by the others. */
-void sql_options_apply(MYSQL *m, const struct sql_endpoint *ep);
-/* After it: is TLS there as asked for? Also makes a peer that vanishes without a word be noticed
- * within a minute. */
-int sql_connected(MYSQL *m, const struct sql_endpoint *ep, struct err *e);
-/* When it failed: sql_error(), and what may help. */
-int sql_connect_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e);
-
 struct sql;
 struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct err *e);
 void sql_close(struct sql *s);    /* NULL is fine */

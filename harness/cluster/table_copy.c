@@ -1,4 +1,4 @@
-#include "harness/sql/table_copy.h"
+#include "harness/cluster/table_copy.h"
 
 #include <string.h>
 

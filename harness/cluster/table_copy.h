@@ -1,7 +1,7 @@
 /* One table's rows from a server, as they are or as they were, into a new table of another (or the
  * same) server: the copy that an operator makes before repairing a table. */
-#ifndef HARNESS_SQL_TABLE_COPY_H
-#define HARNESS_SQL_TABLE_COPY_H
+#ifndef HARNESS_CLUSTER_TABLE_COPY_H
+#define HARNESS_CLUSTER_TABLE_COPY_H
 
 #include "harness/sql/sql.h"
 
