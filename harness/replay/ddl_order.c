@@ -15,8 +15,8 @@ static int by_text(const struct redo_bytes *a, const struct redo_bytes *b)
 
 static int by_place(const void *x, const void *y)
 {
-	const struct redo_ddl *a = &((const struct owned_ddl *)x)->d,
-			      *b = &((const struct owned_ddl *)y)->d;
+	const struct owned_ddl *m = x, *n = y;
+	const struct redo_ddl *a = &m->d, *b = &n->d;
 
 	if (a->commit_ts != b->commit_ts)
 		return a->commit_ts < b->commit_ts ? -1 : 1;
@@ -24,6 +24,8 @@ static int by_place(const void *x, const void *y)
 		return a->seq < b->seq ? -1 : 1;
 	if (a->start_ts != b->start_ts)
 		return a->start_ts < b->start_ts ? -1 : 1;
+	if (m->part != n->part)
+		return m->part < n->part ? -1 : 1;
 	return by_text(&a->query, &b->query);
 }
 
@@ -94,6 +96,18 @@ static void order_one_place(struct owned_ddl *d, size_t n)
 	free(p);
 }
 
+/* A record with several statements has them in their order; each needs a number of its own. */
+static bool number_parts(struct owned_ddl *d, size_t n)
+{
+	bool has_parts = false;
+
+	for (size_t i = 0; i < n; i++)
+		has_parts |= d[i].part > 0;
+	for (size_t i = 1; has_parts && i < n; i++)
+		d[i].d.seq = d[0].d.seq + i;
+	return has_parts;
+}
+
 void ddl_order(struct owned_ddl *d, size_t n)
 {
 	size_t end;
@@ -101,6 +115,10 @@ void ddl_order(struct owned_ddl *d, size_t n)
 	if (n)
 		qsort(d, n, sizeof(*d), by_place);
 	for (size_t i = 0; i < n; i = end) {
+		for (end = i + 1; end < n && d[i].d.commit_ts == d[end].d.commit_ts;)
+			end++;
+		if (number_parts(d + i, end - i))
+			continue;
 		for (end = i + 1; end < n && of_one_place(&d[i], &d[end]);)
 			end++;
 		if (end - i > 1)

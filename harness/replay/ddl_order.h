@@ -1,6 +1,7 @@
 /* The order of a log's DDLs. TiCDC splits a statement over several tables (RENAME TABLE a TO b, c
  * TO a) into a DDL each, all with one commitTs; which comes first, its log tells since v8.5.5
- * (seq). Older logs are set in order here. */
+ * (seq). Older logs are set in order here. The new architecture keeps such a statement in one
+ * record as several, in their order. */
 #ifndef HARNESS_REPLAY_DDL_ORDER_H
 #define HARNESS_REPLAY_DDL_ORDER_H
 

@@ -14,6 +14,7 @@
 #include "harness/replay/image_chain.h"
 #include "harness/redo/scan.h"
 #include "harness/sql/ddl_once.h"
+#include "harness/sql/lex.h"
 #include "harness/sql/schema.h"
 
 #define PROGRESS_NS 200000000
@@ -247,6 +248,51 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 	return 0;
 }
 
+static void add_ddl(struct collected *c, const struct redo_ddl *in, unsigned part)
+{
+	struct redo_ddl d = *in;
+
+	/* the same file twice under two names is harmless */
+	for (size_t i = 0; i < c->n_ddls; i++) {
+		const struct owned_ddl *have = &c->ddls[i];
+
+		if (have->d.commit_ts == d.commit_ts && have->d.seq == d.seq &&
+		    have->part == part && have->d.query.n == d.query.n &&
+		    !memcmp(have->d.query.p, d.query.p, d.query.n))
+			return;
+	}
+	d.query = copy_bytes(d.query);
+	d.table.db = copy_bytes(d.table.db);
+	d.table.table = copy_bytes(d.table.table);
+	d.session = copy_bytes(d.session);
+	c->ddls = xreallocarray(c->ddls, c->n_ddls + 1, sizeof(*c->ddls));
+	c->ddls[c->n_ddls++] = (struct owned_ddl){ .d = d, .part = part };
+}
+
+/* The new architecture writes a RENAME TABLE of several tables as "RENAME TABLE a TO b;RENAME TABLE
+ * c TO a", in the order of the statement. Whatever has a session is a statement of ours, and one.
+ */
+static void add_statements(struct collected *c, const struct redo_ddl *in)
+{
+	struct lex x = { .p = in->query.p, .end = in->query.p + in->query.n };
+	const char *begin = NULL;
+	unsigned part = 0;
+
+	do {
+		lex_next(&x);
+		if (x.kind != T_END && !(x.kind == T_PUNCT && x.punct == ';')) {
+			begin = begin ? begin : x.start;
+		} else if (begin) {
+			struct redo_ddl d = *in;
+			const char *end = x.kind == T_END ? x.end : x.start;
+
+			d.query = (struct redo_bytes){ begin, (size_t)(end - begin) };
+			add_ddl(c, &d, part++);
+			begin = NULL;
+		}
+	} while (x.kind != T_END);
+}
+
 static int take_ddl(struct reading *r, const struct redo_ddl *in)
 {
 	struct redo_ddl d = *in;
@@ -260,20 +306,10 @@ static int take_ddl(struct reading *r, const struct redo_ddl *in)
 		note(r, "a DDL was skipped: TiCDC recorded in tidb_cdc.ddl_ts_v1 that it is done");
 		return 0;
 	}
-	/* the same file twice under two names is harmless */
-	for (size_t i = 0; i < r->c->n_ddls; i++) {
-		const struct redo_ddl *have = &r->c->ddls[i].d;
-
-		if (have->commit_ts == d.commit_ts && have->seq == d.seq &&
-		    have->query.n == d.query.n && !memcmp(have->query.p, d.query.p, d.query.n))
-			return 0;
-	}
-	d.query = copy_bytes(d.query);
-	d.table.db = copy_bytes(d.table.db);
-	d.table.table = copy_bytes(d.table.table);
-	d.session = copy_bytes(d.session);
-	r->c->ddls = xreallocarray(r->c->ddls, r->c->n_ddls + 1, sizeof(*r->c->ddls));
-	r->c->ddls[r->c->n_ddls++] = (struct owned_ddl){ .d = d };
+	if (d.session.n)
+		add_ddl(r->c, &d, 0);
+	else
+		add_statements(r->c, &d);
 	return 0;
 }
 

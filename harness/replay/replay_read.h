@@ -18,6 +18,7 @@ int collect_log_id(struct store *log, char out[190], struct err *e);
 
 struct owned_ddl {
 	struct redo_ddl d; /* its text is ours */
+	unsigned part;     /* of a record with several statements, from 0 */
 	bool skip;         /* done by an earlier replay */
 	bool rows_written; /* those before it, by an earlier replay */
 };
