@@ -232,6 +232,7 @@ static int changefeed(lua_State *L)
 static int sql(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "sql");
+	struct sql_guard *guard;
 	struct err e = ERR_INIT;
 	struct sql *s;
 	size_t n;
@@ -252,8 +253,10 @@ static int sql(lua_State *L)
 	if (s && lock_wait)
 		rows = sql_exec(s, &e, "SET SESSION lock_wait_timeout = %" PRId64,
 				lock_wait < 1000 ? 1 : lock_wait / 1000);
-	if (rows >= 0)
-		rows = sql_exec_text(s, &e, text, n);
+	guard = rows >= 0 ? sql_guard_begin(s, &e) : NULL;
+	rows = guard ? sql_exec_text(s, &e, text, n) : -1;
+	if (guard && sql_guard_end(guard, &e) < 0)
+		rows = -1;
 	sql_close(s);
 	if (rows < 0) {
 		cluster_explain(c->c, &e);
@@ -326,6 +329,7 @@ static int query(lua_State *L)
 {
 	struct lua_cluster *c = lua_cluster_alive(L, 1, "query");
 	struct err e = ERR_INIT;
+	struct sql_guard *guard = NULL;
 	struct sql_rows rows = { 0 };
 	struct sql *s;
 	const char *text = luaL_checkstring(L, 2);
@@ -339,7 +343,7 @@ static int query(lua_State *L)
 	s = (lua_cluster_reads_only(L, c) ? sql_open_reading : sql_open)(
 		cluster_endpoint(c->c), deadline_in_ms(SQL_MS), &e);
 	/* the server stops there: what is behind would have to be read all the same */
-	if (s && sql_limit_rows(s, ROWS_MAX, &e) == 0 &&
+	if (s && sql_limit_rows(s, ROWS_MAX, &e) == 0 && (guard = sql_guard_begin(s, &e)) &&
 	    sql_query_stream(s, &rows, &e, text, strlen(text)) == 0)
 		while ((more = sql_rows_next(&rows, &e)) == 1 && n < ROWS_MAX) {
 			lua_newtable(L);
@@ -351,6 +355,8 @@ static int query(lua_State *L)
 			lua_rawseti(L, -2, ++n);
 		}
 	sql_rows_release(&rows);
+	if (guard && sql_guard_end(guard, &e) < 0)
+		more = -1;
 	sql_close(s);
 	if (more < 0) {
 		cluster_explain(c->c, &e);

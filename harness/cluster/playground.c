@@ -12,7 +12,8 @@
 #include "harness/cluster/playground_impl.h"
 #include "harness/os/fs.h"
 
-#define START_MS 900000 /* components may have to be downloaded */
+#define PANIC_LINES 5000 /* looked at for a panic */
+#define START_MS 900000  /* components may have to be downloaded */
 #define READY_MS 120000
 /* playground's own patience with TiDB: its 60 s are too few for a machine with other work */
 #define DB_TIMEOUT_S "600"
@@ -284,7 +285,27 @@ static int read_log(const char *log, struct playground_text *said, struct err *e
 	return 0;
 }
 
-/* The last lines of a component's own log, where there is one. */
+/* The panic that ended it: its stderr is its log too, written from the file's start. */
+static bool add_panic(const char *log, struct strbuf *out)
+{
+	static const char *const begin[] = { "panic: ", "fatal error: " };
+	FILE *f = fopen(log, "re");
+	char line[400];
+	bool found = false;
+
+	for (int i = 0; f && !found && i < PANIC_LINES && fgets(line, sizeof(line), f); i++)
+		for (size_t k = 0; !found && k < sizeof(begin) / sizeof(begin[0]); k++)
+			found = !strncmp(line, begin[k], strlen(begin[k]));
+	if (f)
+		fclose(f);
+	if (found) {
+		line[strcspn(line, "\n")] = '\0';
+		strbuf_addf(out, " (%s: %.300s)", strrchr(log, '/') + 1, line);
+	}
+	return found;
+}
+
+/* Why it ended, or the last lines of a component's own log, where there is one. */
 static void component_words(const struct playground *p, const char *log, struct strbuf *out)
 {
 	char *pd = xstrfmt("%s/pd-0/pd.log", p->data),
@@ -292,7 +313,8 @@ static void component_words(const struct playground *p, const char *log, struct 
 	const char *from = log && *log ? log : fs_exists(tidb) ? tidb : pd;
 	struct strbuf tail = STRBUF_INIT;
 
-	proc_log_tail(from, 2, &tail);
+	if (!add_panic(from, out))
+		proc_log_tail(from, 2, &tail);
 	if (tail.len)
 		strbuf_addf(out, " (%s ends: %.300s)", strrchr(from, '/') + 1, tail.buf);
 	strbuf_release(&tail);

@@ -30,7 +30,7 @@ struct planner {
 	struct sql *s[2];
 	const char *name[2];
 	struct side_list list[2];
-	bool same_flavor, crc32c;
+	bool same_flavor, crc32c, no_md5;
 	uint64_t *tables;
 	/* tables that both sides have, of one database of b's, until their structure is asked for
 	 */
@@ -283,6 +283,7 @@ static int plan_pair_rows(struct planner *l, struct pair *pair, const struct wai
 	    drop_ignored(l, &pair->b, pair, config, e) < 0)
 		return -1;
 	pair->a.crc32c = pair->b.crc32c = l->crc32c;
+	pair->a.no_md5 = pair->b.no_md5 = l->no_md5;
 	pair->a.portable_doubles = pair->b.portable_doubles = !l->same_flavor;
 	pair->count.keyless = pair->a.handle < 0;
 	others = join_others(l, pair, w, config, e, &rc);
@@ -522,7 +523,8 @@ int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const char *an, 
 			     .name = { an, bn },
 			     .tables = &r->tables,
 			     .same_flavor = sql_flavor(sa) == sql_flavor(sb),
-			     .crc32c = checksum_has_crc32c(sa) && checksum_has_crc32c(sb) };
+			     .crc32c = checksum_has_crc32c(sa) && checksum_has_crc32c(sb),
+			     .no_md5 = !checksum_has_md5(sa) || !checksum_has_md5(sb) };
 	int rc = -1;
 
 	size_t ignores = 0;

@@ -122,9 +122,10 @@ void checksum_value(struct strbuf *out, const struct column *c)
 }
 
 /* Appends a FLOAT or DOUBLE in a form that every server writes alike: a power of two takes it to
- * where no server uses an exponent, which changes none of its bits, and is written behind it. In
- * two steps, for 2^1080 is no DOUBLE. The 45.3 keeps powers of two, whose LOG2() is whole on one
- * server and may be a little less on another, away from the borders. */
+ * between 0.8 and 2^45, where no server uses an exponent (MySQL does below 1e-5, TiDB from 1e15
+ * on), which changes none of its bits, and is written behind it. In two steps, for 2^1080 is no
+ * DOUBLE. The 0.3 keeps powers of two, whose LOG2() is whole on one server and may be a little less
+ * on another, away from the borders. */
 static void add_portable_double(struct strbuf *out, const struct column *c)
 {
 	struct strbuf d = STRBUF_INIT, n = STRBUF_INIT;
@@ -132,10 +133,10 @@ static void add_portable_double(struct strbuf *out, const struct column *c)
 	strbuf_addstr(&d, c->type == COL_FLOAT ? "CAST(" : "");
 	sql_add_name(&d, c->name);
 	strbuf_addstr(&d, c->type == COL_FLOAT ? " AS DOUBLE)" : "");
-	strbuf_addf(&n, "FLOOR((LOG2(ABS(%s))+45.3)/90)", d.buf);
+	strbuf_addf(&n, "FLOOR((LOG2(ABS(%s))+0.3)/45)", d.buf);
 	strbuf_addf(out,
 		    "IF(%s=0,IF(ATAN2(%s,-1)<0,'-0','0'),"
-		    "CONCAT(%s*POW(2,-45*%s)*POW(2,-45*%s),'p',%s))",
+		    "CONCAT(%s*POW(2,-22*%s)*POW(2,-23*%s),'p',%s))",
 		    d.buf, d.buf, d.buf, n.buf, n.buf, n.buf);
 	strbuf_release(&d);
 	strbuf_release(&n);
@@ -150,9 +151,9 @@ static void add_value(struct strbuf *out, const struct table_schema *t, const st
 		return;
 	}
 	if (is_long(c)) {
-		strbuf_addstr(out, "MD5(");
+		strbuf_addstr(out, t->no_md5 ? "SHA2(" : "MD5(");
 		checksum_value(out, c);
-		strbuf_addch(out, ')');
+		strbuf_addstr(out, t->no_md5 ? ",256)" : ")");
 		return;
 	}
 	if (!is_plain(c) && c->type != COL_FLOAT && c->type != COL_BIT && c->type != COL_SET &&
@@ -293,6 +294,11 @@ bool checksum_has_crc32c(struct sql *s)
 		v += 6;
 	return sscanf(v, "%u.%u", &major, &minor) == 2 &&
 	       (major > 10 || (major == 10 && minor >= 8));
+}
+
+bool checksum_has_md5(struct sql *s)
+{
+	return sql_flavor(s) != SQL_MYSQL || atoi(sql_server_version(s)) < 9;
 }
 
 void table_sums_release(struct table_sums *s)

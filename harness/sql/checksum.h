@@ -38,6 +38,7 @@ void checksum_row_list_as(struct strbuf *out, const struct table_schema *t, cons
 			  const char *y);
 /* Does the server have CRC32C()? */
 bool checksum_has_crc32c(struct sql *s);
+bool checksum_has_md5(struct sql *s); /* MySQL 9 may have none */
 
 struct table_sum {
 	char *db, *table;

@@ -92,6 +92,8 @@ struct table_schema {
 	/* the two servers write DOUBLEs differently (1e15 is 1000000000000000 on TiDB): checksum.h
 	 * sums them in a form that they write alike */
 	bool portable_doubles;
+	/* one of the two servers has no MD5() (MySQL 9): checksum.h sums long values by SHA2() */
+	bool no_md5;
 };
 /* ZEROFILL: MySQL and MariaDB fill the number's text up with zeros, TiDB does not. */
 bool column_is_zerofill(const struct column *c);

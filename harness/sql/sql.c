@@ -2,11 +2,15 @@
 
 #include <errmsg.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <ma_pvio.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "harness/base/secret.h"
@@ -18,6 +22,8 @@
 #define PATIENCE_S 3600
 #define ALWAYS_FITS ((size_t)512 << 10) /* into a packet of whatever server */
 #define CONNECT_S 10
+#define KILL_MS 10000
+#define GUARD_US 20000          /* between two looks */
 #define STATEMENT_SHOWN_MAX 160 /* bytes of a statement in an error */
 
 struct sql {
@@ -180,6 +186,76 @@ void sql_close(struct sql *s)
 	if (s->m)
 		mysql_close(s->m);
 	free(s);
+}
+
+struct sql_guard {
+	struct sql *s;
+	uint64_t id; /* as the server knows it: that of a greeting is cut to 32 bits */
+	pthread_t thread;
+	atomic_bool over;
+	bool ended;
+};
+
+static void kill_session(const struct sql_guard *g)
+{
+	bool tidb = sql_flavor(g->s) == SQL_TIDB;
+	struct sql *s = sql_open(&g->s->ep, deadline_in_ms(KILL_MS), NULL);
+
+	if (s)
+		sql_exec(s, NULL, "KILL %s%" PRIu64, tidb ? "TIDB " : "", g->id);
+	sql_close(s);
+}
+
+static void *guard_main(void *arg)
+{
+	struct sql_guard *g = arg;
+
+	mysql_thread_init();
+	while (!atomic_load(&g->over)) {
+		if (clock_cancelled() && !g->ended) {
+			g->ended = true;
+			kill_session(g);
+			if (!atomic_load(&g->over)) /* where KILL was not heard */
+				shutdown((int)mysql_get_socket(g->s->m), SHUT_RDWR);
+		}
+		usleep(GUARD_US);
+	}
+	mysql_thread_end();
+	return NULL;
+}
+
+struct sql_guard *sql_guard_begin(struct sql *s, struct err *e)
+{
+	struct sql_guard *g = xcalloc(1, sizeof(*g));
+	int rc;
+
+	g->s = s;
+	g->id = s->id;
+	if (sql_flavor(s) == SQL_TIDB &&
+	    sql_value_u64(s, &g->id, e, "SELECT CONNECTION_ID()") < 0) {
+		free(g);
+		return NULL;
+	}
+	rc = pthread_create(&g->thread, NULL, guard_main, g);
+	if (rc) {
+		err_set(e, ERR_IO, rc, "start a thread: %s", strerror(rc));
+		free(g);
+		return NULL;
+	}
+	return g;
+}
+
+int sql_guard_end(struct sql_guard *g, struct err *e)
+{
+	bool ended;
+
+	atomic_store(&g->over, true);
+	pthread_join(g->thread, NULL);
+	ended = g->ended;
+	free(g);
+	return ended ? err_set(e, ERR_CANCELLED, 0,
+			       "interrupted: the statement was ended with KILL")
+		     : 0;
 }
 
 void sql_patience(struct sql *s, int64_t ms)

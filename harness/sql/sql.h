@@ -81,6 +81,13 @@ int sql_value(struct sql *s, struct strbuf *out, struct err *e, const char *fmt,
 int sql_value_u64(struct sql *s, uint64_t *out, struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Around statements that may take long: when the run is cancelled (Ctrl-C, its time limit), what
+ * the session runs is ended by KILL, and its connection with it. One guard a session. */
+struct sql_guard;
+struct sql_guard *sql_guard_begin(struct sql *s, struct err *e); /* NULL: *e */
+/* ERR_CANCELLED in *e, and -1, when it had to end something. */
+int sql_guard_end(struct sql_guard *g, struct err *e);
+
 enum sql_flavor { SQL_MARIADB, SQL_MYSQL, SQL_TIDB };
 enum sql_flavor sql_flavor(struct sql *s); /* from the server's version string */
 const char *sql_server_version(struct sql *s);

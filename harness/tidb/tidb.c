@@ -130,99 +130,46 @@ static int explain_refusal(struct sql *s, const char *what, struct err *e)
 	return -1;
 }
 
-/* BACKUP and RESTORE block for as long as they take: in a thread, so that Ctrl-C can end them by
- * KILL from another connection. */
-struct brie {
-	struct sql *s;
-	const struct strbuf *statement;
-	MYSQL_RES *res;
-	atomic_bool done;
-};
-
-static void *brie_main(void *arg)
-{
-	struct brie *b = arg;
-
-	mysql_thread_init();
-	if (mysql_real_query(sql_handle(b->s), b->statement->buf, b->statement->len) == 0)
-		b->res = mysql_store_result(sql_handle(b->s));
-	atomic_store(&b->done, true);
-	mysql_thread_end();
-	return NULL;
-}
-
-static void kill_session(const struct sql_endpoint *ep, uint64_t id)
-{
-	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), NULL);
-
-	if (s)
-		sql_exec(s, NULL, "KILL TIDB %" PRIu64, id);
-	sql_close(s);
-}
-
-/* 0: it has ended, however; -1: interrupted, and the session is gone from the server. */
-static int brie_wait(const struct sql_endpoint *ep, struct brie *b, const char *what, struct err *e)
-{
-	pthread_t thread;
-	uint64_t id = 0;
-	bool killed = false;
-	int rc;
-
-	/* the id of the greeting is cut to 32 bits */
-	if (sql_value_u64(b->s, &id, e, "SELECT CONNECTION_ID()") != 0)
-		return -1;
-	rc = pthread_create(&thread, NULL, brie_main, b);
-	if (rc)
-		return err_set(e, ERR_IO, rc, "start a thread: %s", strerror(rc));
-	while (!atomic_load(&b->done)) {
-		if (clock_cancelled() && !killed) {
-			killed = true;
-			kill_session(ep, id);
-			if (!atomic_load(&b->done))
-				/* where KILL was not heard: the thread ends in any case */
-				shutdown(mysql_get_socket(sql_handle(b->s)), SHUT_RDWR);
-		}
-		usleep(20000);
-	}
-	pthread_join(thread, NULL);
-	return killed ? err_set(e, ERR_CANCELLED, 0, "interrupted: %s was ended with KILL", what)
-		      : 0;
-}
-
 static int run_brie(const struct sql_endpoint *ep, bool restore, const struct strbuf *statement,
 		    struct tidb_brie *b, struct err *e)
 {
 	const char *what = restore ? "RESTORE DATABASE *" : "BACKUP DATABASE *", *names[16],
 		   *cells[16];
-	struct brie job = { .s = sql_open(ep, deadline_in_ms(OPEN_MS), e), .statement = statement };
+	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), e);
+	struct sql_guard *guard = s ? sql_guard_begin(s, e) : NULL;
+	MYSQL_RES *res = NULL;
 	MYSQL_ROW row;
 	int rc = -1;
 
-	if (!job.s)
-		return -1;
-	if (brie_wait(ep, &job, what, e) < 0)
+	if (!guard)
 		goto out;
-	if (!job.res) {
-		if (mysql_errno(sql_handle(job.s)))
-			explain_refusal(job.s, what, e);
+	if (mysql_real_query(sql_handle(s), statement->buf, statement->len) == 0)
+		res = mysql_store_result(sql_handle(s));
+	if (sql_guard_end(guard, e) < 0) {
+		err_wrap(e, "%s", what);
+		goto out;
+	}
+	if (!res) {
+		if (mysql_errno(sql_handle(s)))
+			explain_refusal(s, what, e);
 		else
 			err_set(e, ERR_BAD_DATA, 0, "%s returned no row", what);
 		goto out;
 	}
-	row = mysql_fetch_row(job.res);
-	if (!row || mysql_num_fields(job.res) > 16) {
+	row = mysql_fetch_row(res);
+	if (!row || mysql_num_fields(res) > 16) {
 		err_set(e, ERR_BAD_DATA, 0, "%s returned no row", what);
 		goto out;
 	}
-	for (unsigned i = 0; i < mysql_num_fields(job.res); i++) {
-		names[i] = mysql_fetch_field_direct(job.res, i)->name;
+	for (unsigned i = 0; i < mysql_num_fields(res); i++) {
+		names[i] = mysql_fetch_field_direct(res, i)->name;
 		cells[i] = row[i];
 	}
-	rc = tidb_brie_parse(b, restore, names, cells, mysql_num_fields(job.res), e);
+	rc = tidb_brie_parse(b, restore, names, cells, mysql_num_fields(res), e);
 out:
-	if (job.res)
-		mysql_free_result(job.res);
-	sql_close(job.s);
+	if (res)
+		mysql_free_result(res);
+	sql_close(s);
 	return rc;
 }
 

@@ -34,3 +34,23 @@ for step in 1 2 3 4 5 6; do
 	[ -s "$run/report.html" ] && ok || bad "step $step: no report"
 	nothing_left "step $step"
 done
+
+# ---- a statement that takes for ever: its server is told, by Ctrl-C and by the run's own time limit
+cat >"$scratch/sleepy.lua" <<'L'
+return require "drtest.scenario" { name = "sleepy", options = { how = { "sql", "by which function" } }, run = function(t, opt)
+  t:step("a statement", function()
+    local a = t:cluster { name = "a" }
+    t:note "it begins"
+    if opt.how == "sql" then a:sql "DO SLEEP(3000)" else a:query "SELECT SLEEP(3000)" end
+  end)
+end }
+L
+for how in sql query; do
+	"$DRTEST" run "$scratch/sleepy.lua" --on local --out "$out" --set how=$how >"$scratch/log" 2>&1 & pid=$!
+	wait_for 60 grep -q 'it begins' "$scratch/log" || bad "$how: $(cat "$scratch/log")"
+	kill -INT $pid
+	wait $pid
+	[ $? = 130 ] && grep -q '^drtest: step .*interrupted' "$scratch/log" && ok || bad "a statement by $how: $(cat "$scratch/log")"
+	nothing_left "a statement by $how"
+done
+expect "a statement beyond the time limit" 3 'the run did not end within 8 s' "$DRTEST" run "$scratch/sleepy.lua" --on local --out "$out" --timeout 8s

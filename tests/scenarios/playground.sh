@@ -203,7 +203,7 @@ STANDIN_TIUP=1.16.4 LIMIT=60 expect "tiup 1.16.4" 0 'note: tiup 1.16.4: do not r
 	--store file --out "$out"
 [ -z "$(ls -A "$TIUP_HOME/data")" ] && ok || bad "tiup 1.16.4 left $(find "$TIUP_HOME/data")"
 nothing_left "tiup 1.16.4"
-STANDIN_TIUP=1.16.4 fails "TiDB dies, as 1.16.4 says it" start "tidb-dies=1" 3 'tidb: exit status 3 ended by itself \(tidb.log ends: .*asked to die'
+STANDIN_TIUP=1.16.4 fails "TiDB dies, as 1.16.4 says it" start "tidb-dies=1" 3 'tidb: exit status 3 ended by itself \(tidb.log: panic: .*asked to die'
 
 # ---- before the run
 PATH=${PATH#*standins:} expect "tiup is missing" 3 'tiup is not on PATH' "${run[@]}"
@@ -219,7 +219,7 @@ fails "no such component" start "boot" 3 'start primary: tiup says: Playground b
 fails "PD is not ready" start "pd-late" 3 'tiup says: Playground bootstrapping failed: failed to wait PD 127.0.0.1:[0-9]+ to be ready'
 fails "another program listens there" start "foreign" 3 'the server at 127.0.0.1:[0-9]+ is not TiDB'
 fails "playground ends by itself" start "ends=1" 3 'primary: playground ended by itself: exit 1'
-fails "TiDB dies" start "tidb-dies=1" 3 'tidb-0: exit status 3 ended by itself \(tidb.log ends: .*asked to die'
+fails "TiDB dies" start "tidb-dies=1" 3 'tidb-0: exit status 3 ended by itself \(tidb.log: panic: .*asked to die'
 
 # ---- in the steps
 fails "BACKUP: the prefix was used" feed "" 3 'BACKUP: .* was used before \([0-9]+ objects.*use a new prefix for each run' --set what=twice
@@ -233,4 +233,4 @@ fails "the redo log's prefix was used" feed "" 3 "the redo log's prefix: .* was 
 fails "changefeed: no redo is written" feed "level" 3 'was created with consistent.level = "none": it writes no redo log'
 fails "a VECTOR column" feed "vector=shop.item.embedding" 3 'a replay cannot read VECTOR columns from TiCDC.s redo log: shop.item.embedding \(fix: '
 fails "TiCDC says failed" feed "feed-dies=0" 3 'changefeed forth is failed: \[CDC:ErrGCTTLExceeded\]'
-fails "TiCDC dies" feed "cdc-dies=2" 3 'cdc-0: exit status 2 ended by itself'
+fails "TiCDC dies" feed "cdc-dies=2" 3 'cdc-0: exit status 2 ended by itself \(ticdc.log: panic: .*asked to die'
