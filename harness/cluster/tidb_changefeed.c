@@ -40,7 +40,8 @@
 #define LOOK_NS (15 * S_NS)
 /* after its create, or after it was started again */
 #define SETTLES_NS (60 * S_NS)
-#define RETRYING_NS (180 * S_NS)
+/* TiCDC waits longer each time it fails: the new architecture for minutes after a short outage */
+#define RETRYING_NS (480 * S_NS)
 
 const char *tidb_cluster_sink_user(struct tidb_cluster *t, const struct cluster *sink)
 {

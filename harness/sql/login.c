@@ -22,6 +22,7 @@
 #define CAN_TLS 0x800      /* CLIENT_SSL of the protocol */
 #define TLS_REQUEST 0x8a00 /* with CLIENT_SECURE_CONNECTION and CLIENT_PROTOCOL_41 below */
 #define PROTOCOL_41 0x200
+#define WHY_MAX 512
 #define ANSWER_S 10 /* for a server's part of the handshake */
 #define PINS_MAX 32 /* servers whose certificate is remembered */
 /* versions of the library take the longer fingerprint: it has the number of the server that it
@@ -112,28 +113,33 @@ static bool ask_for_tls(int fd)
 	return send(fd, request, sizeof(request), MSG_NOSIGNAL) == (ssize_t)sizeof(request);
 }
 
-/* NULL: trusted; else why not. */
-static const char *distrust(X509 *certificate, STACK_OF(X509) * chain,
-			    const struct sql_endpoint *ep)
+/* why: else. */
+static bool is_trusted(X509 *certificate, STACK_OF(X509) * chain, const struct sql_endpoint *ep,
+		       char why[WHY_MAX])
 {
-	const char *name = tls_of(ep) == SQL_TLS_VERIFY ? ep->ssl_server_name : "", *why = NULL;
+	const char *name = tls_of(ep) == SQL_TLS_VERIFY ? ep->ssl_server_name : "";
 	X509_STORE *trust = X509_STORE_new();
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	bool yes = false;
 
 	if (!certificate || !trust || !ctx ||
 	    !(ep->ssl_ca[0] ? X509_STORE_load_file(trust, ep->ssl_ca)
 			    : X509_STORE_set_default_paths(trust)) ||
 	    !X509_STORE_CTX_init(ctx, trust, certificate, chain))
-		why = "cannot be checked";
+		snprintf(why, WHY_MAX, "cannot be checked%s%.400s",
+			 ep->ssl_ca[0] ? " with ssl-ca " : "", ep->ssl_ca);
 	else if (X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_SERVER),
 		 X509_verify_cert(ctx) != 1)
-		why = X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx));
+		snprintf(why, WHY_MAX, "is not trusted: %.200s",
+			 X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
 	else if (*name && X509_check_host(certificate, name, 0, 0, NULL) != 1 &&
 		 X509_check_ip_asc(certificate, name, 0) != 1)
-		why = "it is for another name (ssl-server-name)";
+		snprintf(why, WHY_MAX, "is not for %.255s (ssl-server-name)", name);
+	else
+		yes = true;
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(trust);
-	return why;
+	return yes;
 }
 
 static void fingerprint(X509 *certificate, char out[65])
@@ -150,21 +156,20 @@ static void fingerprint(X509 *certificate, char out[65])
 		snprintf(out + (size_t)2 * i, 3, "%02x", digest[i]);
 }
 
-/* "" where there is no certificate that is trusted; then why. */
-static const char *find_fingerprint(const struct sql_endpoint *ep, char out[65])
+/* False where there is no certificate that is trusted; then why: "is not ..." */
+static bool find_fingerprint(const struct sql_endpoint *ep, char out[65], char why[WHY_MAX])
 {
-	const char *why = "it shows none";
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL *ssl = ctx ? SSL_new(ctx) : NULL;
 	int fd = connect_socket(ep);
 
 	out[0] = '\0';
+	snprintf(why, WHY_MAX, "is not shown");
 	if (fd >= 0 && ssl && ask_for_tls(fd) && SSL_set_fd(ssl, fd) == 1 &&
 	    SSL_connect(ssl) == 1) {
 		X509 *certificate = SSL_get1_peer_certificate(ssl);
 
-		why = distrust(certificate, SSL_get_peer_cert_chain(ssl), ep);
-		if (!why)
+		if (is_trusted(certificate, SSL_get_peer_cert_chain(ssl), ep, why))
 			fingerprint(certificate, out);
 		X509_free(certificate);
 		SSL_shutdown(ssl);
@@ -173,7 +178,7 @@ static const char *find_fingerprint(const struct sql_endpoint *ep, char out[65])
 	SSL_CTX_free(ctx);
 	if (fd >= 0)
 		close(fd);
-	return why;
+	return out[0] != '\0';
 }
 
 /* ---- what is remembered of it ---- */
@@ -207,6 +212,7 @@ static void forget_pin(const struct sql_endpoint *ep)
 
 static bool find_pin(const struct sql_endpoint *ep, char out[65])
 {
+	char why[WHY_MAX];
 	struct pin *new;
 
 	out[0] = '\0';
@@ -217,7 +223,7 @@ static bool find_pin(const struct sql_endpoint *ep, char out[65])
 	pthread_mutex_unlock(&pins.lock);
 	if (*out)
 		return true;
-	if (find_fingerprint(ep, out))
+	if (!find_fingerprint(ep, out, why))
 		return false;
 	new = xcalloc(1, sizeof(*new));
 	new->of = *ep;
@@ -296,12 +302,11 @@ static int check_certificate(MYSQL *m, const struct sql_endpoint *ep, struct err
 	struct library_tls *tls = m->net.pvio ? m->net.pvio->ctls : NULL;
 	SSL *ssl = tls ? tls->ssl : NULL;
 	X509 *certificate = ssl ? SSL_get1_peer_certificate(ssl) : NULL;
-	const char *why = distrust(certificate, ssl ? SSL_get_peer_cert_chain(ssl) : NULL, ep);
+	char why[WHY_MAX];
+	bool yes = is_trusted(certificate, ssl ? SSL_get_peer_cert_chain(ssl) : NULL, ep, why);
 
 	X509_free(certificate);
-	return why ? err_set(e, ERR_ENV, 0, "the server's certificate is not trusted: %s%s%s", why,
-			     ep->ssl_ca[0] ? "; ssl-ca " : "", ep->ssl_ca)
-		   : 0;
+	return yes ? 0 : err_set(e, ERR_ENV, 0, "the server's certificate %s", why);
 }
 
 int login_check(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
@@ -345,13 +350,10 @@ static void add_unreadable(const struct sql_endpoint *ep, struct err *e)
 /* What the library says of a way to log in that is not taken names it by half. */
 static int refused_login(const struct sql_endpoint *ep, struct err *e)
 {
-	char pin[65];
-	const char *why = is_checked_here(ep) ? find_fingerprint(ep, pin) : NULL;
+	char pin[65], why[WHY_MAX];
 
-	if (why)
-		return err_set(e, ERR_ENV, e->code,
-			       "connect: the server's certificate is not trusted: %s%s%s", why,
-			       ep->ssl_ca[0] ? "; ssl-ca " : "", ep->ssl_ca);
+	if (is_checked_here(ep) && !find_fingerprint(ep, pin, why))
+		return err_set(e, ERR_ENV, e->code, "connect: the server's certificate %s", why);
 	return err_set(
 		e, ERR_ENV, e->code,
 		"connect: the account's authentication plugin would reveal the password to whoever "

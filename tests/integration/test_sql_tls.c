@@ -77,7 +77,7 @@ static void tls_that_is_asked_for_is_made_and_checked(void **unused)
 		{ "mysql", "127.0.0.1", "ssl-ca=CERTS/ca.pem&ssl-server-name=db.example", false,
 		  true, NULL },
 		{ "mysql", "127.0.0.1", "ssl-ca=CERTS/ca.pem&ssl-server-name=other.example", false,
-		  false, "not for other.example" },
+		  false, "is not for other.example" },
 		{ "mysql", "127.0.0.1", "ssl-ca=CERTS/ca.pem&ssl-mode=VERIFY_CA", false, true,
 		  NULL },
 		{ "mysql", "127.0.0.1", "ssl-ca=CERTS/other-ca.pem&ssl-mode=VERIFY_CA", false,
