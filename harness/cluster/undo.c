@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,12 +31,14 @@
 struct undo {
 	char *path;
 	int fd; /* locked */
-	/* what is left: in the list of this process */
+	/* what is left, and restores that run: in a list of this process */
 	enum undo_kind kind;
 	char *cluster, *name;
 	struct undo *next;
 };
 static struct undo *left_here;
+static struct undo *filling; /* under filling_lock, while a restore runs */
+static pthread_mutex_t filling_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static char *undo_folder(void)
 {
@@ -143,6 +146,12 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 	} else {
 		guardian_undo();
 	}
+	if (kind == UNDO_FILL) {
+		pthread_mutex_lock(&filling_lock);
+		u->next = filling;
+		filling = u;
+		pthread_mutex_unlock(&filling_lock);
+	}
 	rc = 0;
 out:
 	free(text);
@@ -161,15 +170,31 @@ void undo_forget(struct undo *u)
 	undo_leave(u);
 }
 
-void undo_leave(struct undo *u)
+void undo_alive(void)
 {
-	if (!u)
-		return;
-	for (struct undo **at = &left_here; *at; at = &(*at)->next)
+	pthread_mutex_lock(&filling_lock);
+	for (const struct undo *u = filling; u; u = u->next)
+		futimens(u->fd, NULL);
+	pthread_mutex_unlock(&filling_lock);
+}
+
+static void unlist(struct undo **list, struct undo *u)
+{
+	for (struct undo **at = list; *at; at = &(*at)->next)
 		if (*at == u) {
 			*at = u->next;
 			break;
 		}
+}
+
+void undo_leave(struct undo *u)
+{
+	if (!u)
+		return;
+	unlist(&left_here, u);
+	pthread_mutex_lock(&filling_lock);
+	unlist(&filling, u);
+	pthread_mutex_unlock(&filling_lock);
 	if (u->fd >= 0)
 		close(u->fd);
 	free(u->path);
@@ -220,7 +245,8 @@ static int pause_feed(const struct attach_cluster *c, const char *id, struct err
 		       : 0;
 }
 
-/* By who comes at once: later than that somebody else's may be among it. */
+/* By who comes at once, at most FILL_S after the run's last sign of life (undo_alive): later than
+ * that somebody else's may be among it. */
 static int note_what_came(const struct attach_cluster *c, const char *clusters_file, time_t since,
 			  struct err *e)
 {
@@ -303,16 +329,11 @@ static int open_note(const char *path, time_t *since)
 	return -1;
 }
 
-/* false: its run lives, or it is somebody else's, or cut off before anything was done */
-static bool note_read(struct note *n, const char *path)
+/* Cuts its text into lines; false: it is none, or cut off before anything was done. */
+static bool note_lines(struct note *n)
 {
 	unsigned lines = 0, kind = 0;
 
-	*n = (struct note){ .text = STRBUF_INIT };
-	n->fd = open_note(path, &n->since);
-	if (n->fd < 0 || flock(n->fd, LOCK_EX | LOCK_NB) < 0 ||
-	    fs_read_file(path, NOTE_BYTES_MAX, &n->text, NULL) < 0)
-		return false;
 	for (char *at = n->text.buf; lines < 4 && at && *at; lines++) {
 		n->line[lines] = at;
 		at = strchr(at, '\n');
@@ -328,6 +349,20 @@ static bool note_read(struct note *n, const char *path)
 		n->line[3] = (char *)"";
 	n->kind = kind;
 	return true;
+}
+
+/* false: its run lives (then *alive), or it is somebody else's, or cut off */
+static bool note_read(struct note *n, const char *path, bool *alive)
+{
+	bool locked;
+
+	*n = (struct note){ .text = STRBUF_INIT };
+	n->fd = open_note(path, &n->since);
+	locked = n->fd >= 0 && flock(n->fd, LOCK_EX | LOCK_NB) < 0;
+	if (alive)
+		*alive = locked;
+	return n->fd >= 0 && (!locked || alive) &&
+	       fs_read_file(path, NOTE_BYTES_MAX, &n->text, NULL) == 0 && note_lines(n) && !locked;
 }
 
 struct sought {
@@ -393,7 +428,7 @@ static int work_off(void *arg, const char *name, struct err *unused)
 	struct note n;
 
 	(void)unused;
-	if (!note_read(&n, path) || IS_LEFT(n.kind))
+	if (!note_read(&n, path, NULL) || IS_LEFT(n.kind))
 		goto out;
 	if (put_back(n.kind, n.line[1], n.line[2], n.line[3], n.since, &e) == 0) {
 		what = xstrfmt("of a run that died: %s%s%s on %s (%s) %s", words[n.kind].thing,
@@ -592,9 +627,39 @@ static int empty_prefix(const struct attach_file *f, const char *prefix, struct 
 	return rc;
 }
 
+/* Of all notes of the same thing: what a later run made under the name is its own, and nobody else
+ * removes what a living run has made. */
+struct namesakes {
+	const char *dir;
+	const struct note *of;
+	time_t newest;
+	bool alive;
+};
+static int look_for_namesake(void *arg, const char *file, struct err *unused)
+{
+	struct namesakes *s = arg;
+	char *path = xstrfmt("%s/%s", s->dir, file);
+	struct stat own, other;
+	struct note n;
+	bool alive, ended = note_read(&n, path, &alive);
+
+	(void)unused;
+	if ((ended || alive) && n.line[3] && n.kind == s->of->kind &&
+	    !strcmp(n.line[2], s->of->line[2]) &&
+	    !strcmp(n.line[3] + (*n.line[3] == '+'), s->of->line[3] + (*s->of->line[3] == '+')) &&
+	    is_same_file(n.line[1], s->of->line[1]) && fstat(n.fd, &other) == 0 &&
+	    fstat(s->of->fd, &own) == 0 && own.st_ino != other.st_ino) {
+		s->newest = n.since > s->newest ? n.since : s->newest;
+		s->alive |= alive;
+	}
+	note_release(&n);
+	free(path);
+	return 0;
+}
+
 /* The names are noted, not the things: what was made under them long after that run is somebody
  * else's. */
-static int refuse_others(struct sql *s, const struct note *n, struct err *e)
+static int refuse_others(struct sql *s, const struct note *n, time_t since, struct err *e)
 {
 	char *copy = xstrdup(n->line[3]), *at = copy, *db = next_name(&at), *table;
 	struct strbuf q = STRBUF_INIT;
@@ -605,7 +670,7 @@ static int refuse_others(struct sql *s, const struct note *n, struct err *e)
 	db += n->kind == UNDO_LEFT_TABLES && *db == '+';
 	strbuf_addstr(&q, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
 	sql_add_text(&q, db, strlen(db));
-	strbuf_addf(&q, " AND CREATE_TIME > FROM_UNIXTIME(%lld)", (long long)n->since + SINCE_S);
+	strbuf_addf(&q, " AND CREATE_TIME > FROM_UNIXTIME(%lld)", (long long)since + SINCE_S);
 	while ((table = next_name(&at))) {
 		strbuf_addstr(&q, sep);
 		sql_add_text(&q, table, strlen(table));
@@ -624,12 +689,17 @@ static int refuse_others(struct sql *s, const struct note *n, struct err *e)
 	return rc;
 }
 
-static int remove_one(const struct attach_file *f, const struct note *n, struct err *e)
+static int remove_one(const struct attach_file *f, const char *dir, const struct note *n,
+		      struct err *e)
 {
+	struct namesakes same = { .dir = dir, .of = n, .newest = n->since };
 	const struct attach_cluster *c = NULL;
 	struct sql *s;
 	int rc;
 
+	fs_list(dir, look_for_namesake, &same, NULL);
+	if (same.alive)
+		return err_set(e, ERR_ENV, 0, "a run that has not ended uses it as well");
 	if (n->kind == UNDO_LEFT_STORE)
 		return empty_prefix(f, n->line[3], e);
 	for (size_t i = 0; i < f->n; i++)
@@ -651,9 +721,9 @@ static int remove_one(const struct attach_file *f, const struct note *n, struct 
 	if (!c->expendable && !(c->allow & (1u << ABLE_WRITE | 1u << ABLE_RESTORE)))
 		return err_set(e, ERR_USAGE, 0, "the file no longer allows write on %s", c->name);
 	s = sql_open(&c->sql, deadline_in_ms(CALL_MS), e);
-	rc = !s || refuse_others(s, n, e) < 0 ? -1
-	     : n->kind == UNDO_LEFT_DATABASE  ? drop_database(s, n->line[3], e)
-					      : drop_tables(s, n->line[3], e);
+	rc = !s || refuse_others(s, n, same.newest, e) < 0 ? -1
+	     : n->kind == UNDO_LEFT_DATABASE               ? drop_database(s, n->line[3], e)
+							   : drop_tables(s, n->line[3], e);
 	sql_close(s);
 	return rc;
 }
@@ -676,7 +746,7 @@ static int remove_left(void *arg, const char *name, struct err *unused)
 	struct note n;
 
 	(void)unused;
-	if (!note_read(&n, path) || !IS_LEFT(n.kind) || !is_same_file(n.line[1], r->file) ||
+	if (!note_read(&n, path, NULL) || !IS_LEFT(n.kind) || !is_same_file(n.line[1], r->file) ||
 	    (n.kind == UNDO_LEFT_STORE) != r->store)
 		goto out;
 	left_texts(&n, &what, &by_hand);
@@ -684,7 +754,7 @@ static int remove_left(void *arg, const char *name, struct err *unused)
 		said = xstrfmt("would remove from %s: %s (%s)",
 			       *n.line[2] ? n.line[2] : "the store", what.buf, by_hand.buf);
 		r->n++;
-	} else if (remove_one(r->f, &n, &e) < 0) {
+	} else if (remove_one(r->f, r->dir, &n, &e) < 0) {
 		said = xstrfmt("%s: %s could not be removed: %s (fix: %s; then rm %s)",
 			       *n.line[2] ? n.line[2] : "store", what.buf, e.text, by_hand.buf,
 			       path);

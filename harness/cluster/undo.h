@@ -37,6 +37,9 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 /* it could not be put back: the note stays for whoever comes next; NULL is fine */
 void undo_leave(struct undo *u);
 void undo_forget(struct undo *u); /* it is as it was; NULL is fine */
+/* Often, while the run lives, from any thread: what UNDO_FILL brings is this run's until its last
+ * sign of life, however long the restore takes. */
+void undo_alive(void);
 /* Of a user that TiCDC writes as: whose run is it that noted it on this machine? */
 enum undo_run { UNDO_RUN_UNKNOWN, UNDO_RUN_ENDED, UNDO_RUN_LIVES };
 enum undo_run undo_run_of_user(const char *name);

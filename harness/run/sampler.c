@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "harness/cluster/undo.h"
 #include "harness/os/fs.h"
 #include "harness/run/owned.h"
 #include "harness/run/runtime_impl.h"
@@ -126,6 +127,7 @@ static void look_at_limits(struct runtime *r)
 {
 	int64_t room = fs_free_bytes(r->dir);
 
+	undo_alive();
 	if (r->cut_short[0])
 		return;
 	if (r->timeout_ns && clock_mono_ns() > r->timeout_ns)

@@ -58,6 +58,17 @@ find "$DRTEST_UNDO" -type f -exec touch -d '3 days ago' {} +
 clean >"$scratch/cleaned" 2>&1 && bad "others' tables were removed: $(cat "$scratch/cleaned")" || ok
 grep -q 'made a day or more after that run' "$scratch/cleaned" && [ -n "$(on 0 "SHOW DATABASES LIKE 'drtest_load'")" ] && ok || bad "others' tables: $(cat "$scratch/cleaned")"
 cp -r "$scratch/notes/." "$DRTEST_UNDO"
+# beside a note of three days ago that of today's run: today's tables are that run's
+for note in "$scratch"/notes/*; do
+	cp "$note" "$DRTEST_UNDO/0-${note##*/}"
+	touch -d '3 days ago' "$DRTEST_UNDO/0-${note##*/}"
+done
+# one that a run which lives has noted too is not removed
+exec 9<"$DRTEST_UNDO/$(cd "$scratch/notes" && grep -l '^left database' -- * | head -n 1)"
+flock -s 9
+clean >"$scratch/cleaned" 2>&1 && bad "a living run's database was removed: $(cat "$scratch/cleaned")" || ok
+grep -q 'a run that has not ended uses it as well' "$scratch/cleaned" && ok || bad "a living run's database: $(cat "$scratch/cleaned")"
+exec 9<&-
 clean >"$scratch/cleaned" 2>&1 && ok || bad "clean: $(cat "$scratch/cleaned")"
 left "after a whole drill"
 for i in $(seq "${KILLS:-2}"); do

@@ -48,8 +48,8 @@ struct lead {
 	unsigned order; /* the last one */
 	char missing[400], missing_before[400];
 	struct load_total sum; /* scratch */
-	pthread_t thread;
-	bool threaded;
+	pthread_t thread[2];
+	unsigned n_threads;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool stop;
@@ -80,26 +80,50 @@ static void read_word(struct lead *l, unsigned i, struct load_total *scratch)
 	json_decref(j);
 }
 
+/* To the end of a round; with the lock. */
+static void rest(struct lead *l, int64_t at)
+{
+	const struct timespec until = { at / 1000000000, at % 1000000000 };
+
+	while (!l->stop && pthread_cond_timedwait(&l->wake, &l->lock, &until) == 0)
+		;
+}
+
+/* The followers tell of a lead that is silent; here the orders do. */
 static void *run_beat(void *arg)
+{
+	struct lead *l = arg;
+
+	pthread_mutex_lock(&l->lock);
+	for (json_int_t beat = 1; !l->stop; beat++) {
+		struct err none = ERR_INIT;
+		int64_t at = clock_mono_ns() + BEAT_MS * 1000000ll;
+
+		pthread_mutex_unlock(&l->lock);
+		load_store_put_json(l->s, "lead.json", json_pack("{s:I}", "beat", beat), &none);
+		pthread_mutex_lock(&l->lock);
+		rest(l, at);
+	}
+	pthread_mutex_unlock(&l->lock);
+	return NULL;
+}
+
+/* A thread of its own: words that are slow to read hold no beat up. */
+static void *run_words(void *arg)
 {
 	struct lead *l = arg;
 	struct load_total *scratch = xcalloc(1, sizeof(*scratch));
 
 	pthread_mutex_lock(&l->lock);
-	for (json_int_t beat = 1; !l->stop; beat++) {
-		struct err none = ERR_INIT;
-		struct timespec until;
+	while (!l->stop) {
 		int64_t at = clock_mono_ns() + BEAT_MS * 1000000ll;
 
-		pthread_mutex_unlock(&l->lock);
-		/* the followers tell of a lead that is silent; here the orders do */
-		load_store_put_json(l->s, "lead.json", json_pack("{s:I}", "beat", beat), &none);
-		for (unsigned i = 0; i < l->n && clock_mono_ns() < at + ANSWER_MS * 1000000ll; i++)
+		for (unsigned i = 0; i < l->n && !l->stop; i++) {
+			pthread_mutex_unlock(&l->lock);
 			read_word(l, i, scratch);
-		until = (struct timespec){ at / 1000000000, at % 1000000000 };
-		pthread_mutex_lock(&l->lock);
-		while (!l->stop && pthread_cond_timedwait(&l->wake, &l->lock, &until) == 0)
-			;
+			pthread_mutex_lock(&l->lock);
+		}
+		rest(l, at);
 	}
 	pthread_mutex_unlock(&l->lock);
 	free(scratch);
@@ -108,22 +132,22 @@ static void *run_beat(void *arg)
 
 static int start_beat(struct lead *l, struct err *e)
 {
-	if (pthread_create(&l->thread, NULL, run_beat, l) != 0)
-		return err_set(e, ERR_ENV, 0, "no thread for the shards");
-	l->threaded = true;
+	void *(*const run[])(void *) = { run_beat, run_words };
+
+	for (; l->n_threads < 2; l->n_threads++)
+		if (pthread_create(&l->thread[l->n_threads], NULL, run[l->n_threads], l) != 0)
+			return err_set(e, ERR_ENV, 0, "no thread for the shards");
 	return 0;
 }
 
 static void stop_beat(struct lead *l)
 {
-	if (!l->threaded)
-		return;
 	pthread_mutex_lock(&l->lock);
 	l->stop = true;
-	pthread_cond_signal(&l->wake);
+	pthread_cond_broadcast(&l->wake);
 	pthread_mutex_unlock(&l->lock);
-	pthread_join(l->thread, NULL);
-	l->threaded = false;
+	while (l->n_threads)
+		pthread_join(l->thread[--l->n_threads], NULL);
 }
 
 /* ---- life */
