@@ -180,7 +180,8 @@ static void warn_break(const struct image_chain *c, const struct step *a, const 
 	free(text);
 }
 
-size_t image_chain_judge(struct image_chain *c, void (*fn)(void *arg, const char *text), void *arg)
+size_t image_chain_judge(struct image_chain *c, tso_t after,
+			 void (*fn)(void *arg, const char *text), void *arg)
 {
 	size_t broken = 0, i = 0;
 	struct step last = { NULL, 0, 0, true };
@@ -195,7 +196,8 @@ size_t image_chain_judge(struct image_chain *c, void (*fn)(void *arg, const char
 		i = take_step(c, i, &now);
 		same_key = last.first && last.first->key_hash == now.first->key_hash;
 		told = told && same_key;
-		if (!told && (!now.agree || (same_key && last.became != now.was))) {
+		if (!told && now.first->commit_ts > after &&
+		    (!now.agree || (same_key && last.became != now.was))) {
 			warn_break(c, &last, &now, fn, arg);
 			told = true;
 			broken++;

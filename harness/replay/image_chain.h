@@ -17,7 +17,8 @@ void image_chain_free(struct image_chain *c);
 bool image_chain_round(struct image_chain *c);
 int image_chain_row(struct image_chain *c, uint32_t epoch, const struct redo_row *r, struct err *e);
 /* Calls fn for each break with one line of text. Returns the number of keys with a broken chain in
- * this round. */
-size_t image_chain_judge(struct image_chain *c, void (*fn)(void *arg, const char *text), void *arg);
+ * this round. A change up to `after` breaks none: it is what the next one is held against. */
+size_t image_chain_judge(struct image_chain *c, tso_t after,
+			 void (*fn)(void *arg, const char *text), void *arg);
 
 #endif

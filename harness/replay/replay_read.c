@@ -28,6 +28,7 @@ struct reading {
 	const struct ddl_ts *floors; /* NULL: none */
 	struct replay_stats *st;
 	struct image_chain *chain; /* the second reading: the suspects' steps only */
+	bool beyond;               /* that is the chain of what is around the point */
 	/* checkpointTs moved between the readings: what the first saw may be collected by now */
 	bool moved;
 	/* transactions are counted by runs of equal startTs: exact where a file is ordered */
@@ -162,10 +163,11 @@ void collected_release(struct collected *c)
 	counters_free(c);
 	merge_free(c->merge);
 	merge_free(c->back);
+	merge_free(c->around);
 	commit_order_free(c->order);
 	row_sample_free(c->sample);
 	c->sample = NULL;
-	c->merge = c->back = NULL;
+	c->merge = c->back = c->around = NULL;
 	c->order = NULL;
 	ddls_free(c);
 	tables_free(c);
@@ -242,8 +244,10 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 	if (r->o->doubt_server && !r->o->until && !r->o->dry_run)
 		r->c->sample = row_sample_new();
 	memory = r->o->mode == REPLAY_TXN ? memory / 4 : memory - memory / 4;
-	if (st->point < meta->resolved_ts)
-		r->c->back = merge_new(memory /= 2, tmp);
+	if (st->point < meta->resolved_ts) {
+		r->c->back = merge_new(memory /= 3, tmp);
+		r->c->around = merge_new(memory, tmp);
+	}
 	r->c->merge = merge_new(memory, tmp);
 	return 0;
 }
@@ -429,15 +433,20 @@ static int judge_doubtful(struct reading *r, struct err *e)
 	return 0;
 }
 
-/* A change behind the point: its key's old image there is what the first of them found. Behind a
- * DDL that lies there nothing is on the secondary: a changefeed begins one when all before it is
- * done, and then checkpointTs has passed the point. */
+/* Behind a DDL that lies behind the point nothing is on the secondary: a changefeed begins one when
+ * all before it is done, and then checkpointTs has passed the point. */
+static bool is_behind(const struct reading *r, const struct redo_row *row)
+{
+	return row->commit_ts > r->st->point && row->commit_ts <= r->c->meta.resolved_ts &&
+	       (!r->ddl_behind || row->commit_ts <= r->ddl_behind);
+}
+
+/* A change behind the point: its key's old image there is what the first of them found. */
 static int take_back(struct reading *r, const struct redo_row *row, struct err *e)
 {
 	struct redo_row was = *row;
 
-	if (row->commit_ts > r->c->meta.resolved_ts ||
-	    (r->ddl_behind && row->commit_ts > r->ddl_behind))
+	if (!is_behind(r, row))
 		return 0;
 	if (!has_key(row))
 		return err_set(
@@ -462,6 +471,8 @@ static int take_back(struct reading *r, const struct redo_row *row, struct err *
 	was.commit_ts = UINT64_MAX - row->commit_ts;
 	was.start_ts = UINT64_MAX - row->start_ts;
 	table_of(r->c, &row->table);
+	if (merge_add(r->c->around, (uint32_t)r->c->n_ddls, row, e) < 0)
+		return -1;
 	return merge_add(r->c->back, 0, &was, e);
 }
 
@@ -473,6 +484,8 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 
 	if (!r->chain && r->c->back && row->commit_ts > st->point)
 		return take_back(r, row, e);
+	if (r->chain && r->beyond && is_behind(r, row)) /* take_back saw that it has a key */
+		return image_chain_row(r->chain, (uint32_t)r->c->n_ddls, row, e);
 	if (row->commit_ts <= r->c->meta.checkpoint_ts || row->commit_ts > st->point ||
 	    (r->floors && r->floors->n && row->commit_ts <= ddl_ts_of(r->floors, row->table.id)))
 		return 0;
@@ -515,6 +528,8 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 						     "secondary is at checkpointTs",
 						     t->db, t->table);
 	}
+	if (r->c->around && epoch == r->c->n_ddls && merge_add(r->c->around, epoch, row, e) < 0)
+		return -1;
 	return merge_add(r->c->merge, epoch, row, e);
 }
 
@@ -649,7 +664,9 @@ static void note_broken(void *arg, const char *text)
 		note(b->r, text);
 }
 
-static int judge_chain(struct reading *r, struct store *log, struct err *e)
+/* The breaks of what m has, but for those up to `after`. */
+static int judge_chain_of(struct reading *r, struct merge *m, tso_t after, struct breaks *b,
+			  struct store *log, struct err *e)
 {
 	struct redo_scan again = { .begin = begin_again,
 				   .event = take,
@@ -657,35 +674,45 @@ static int judge_chain(struct reading *r, struct store *log, struct err *e)
 				   .arg = r,
 				   .allow_gap = r->o->allow_gap,
 				   .downloads = r->o->downloads };
-	struct breaks b = { r, 0, ERR_INIT };
-	int rc = -1;
+	int rc = 0;
 
-	r->chain = image_chain_new(r->c->merge, e);
+	r->chain = image_chain_new(m, e);
 	if (!r->chain)
 		return -1;
-	while (image_chain_round(r->chain)) {
-		if (redo_scan(log, &again, e) < 0)
-			goto out;
-		r->st->chain_breaks += image_chain_judge(r->chain, note_broken, &b);
+	while (!rc && image_chain_round(r->chain)) {
+		rc = redo_scan(log, &again, e);
+		if (!rc)
+			r->st->chain_breaks += image_chain_judge(r->chain, after, note_broken, b);
 	}
-	if (r->st->chain_breaks && !r->o->allow_gap) {
-		if (e)
-			*e = b.first;
-		if (r->st->chain_breaks > 1)
-			err_wrap(e,
-				 "the log's chain is broken for %" PRIu64
-				 " keys (--allow-gap replays what is there); the first",
-				 r->st->chain_breaks);
-		else
-			err_wrap(e,
-				 "the log's chain is broken (--allow-gap replays what is there)");
-		goto out;
-	}
-	rc = 0;
-out:
 	image_chain_free(r->chain);
 	r->chain = NULL;
 	return rc;
+}
+
+/* What is behind the point has to go on from what is before it, or what is taken back is not what
+ * was there. */
+static int judge_chain(struct reading *r, struct store *log, struct err *e)
+{
+	struct breaks b = { r, 0, ERR_INIT };
+	int rc;
+
+	r->beyond = false;
+	if (judge_chain_of(r, r->c->merge, 0, &b, log, e) < 0)
+		return -1;
+	r->beyond = true;
+	rc = r->c->around ? judge_chain_of(r, r->c->around, r->st->point, &b, log, e) : 0;
+	merge_free(r->c->around);
+	r->c->around = NULL;
+	if (rc < 0 || !r->st->chain_breaks || r->o->allow_gap)
+		return rc;
+	if (e)
+		*e = b.first;
+	if (r->st->chain_breaks > 1)
+		return err_wrap(e,
+				"the log's chain is broken for %" PRIu64
+				" keys (--allow-gap replays what is there); the first",
+				r->st->chain_breaks);
+	return err_wrap(e, "the log's chain is broken (--allow-gap replays what is there)");
 }
 
 int replay_read(struct collected *c, struct store *log, const struct ddl_ts *floors,

@@ -35,6 +35,9 @@ struct collected {
 	 * behind the point what it was there, in epoch 0. A torn secondary may have such changes.
 	 */
 	struct merge *back;
+	/* With back: the keys behind the last DDL up to the point and what is behind it, for their
+	 * chain. */
+	struct merge *around;
 	struct commit_order *order; /* NULL in merge mode */
 	struct row_sample *sample;  /* doubt_server; else NULL */
 	bool foreign;               /* files without a sidecar: not our writer's */

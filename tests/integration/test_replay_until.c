@@ -85,6 +85,43 @@ static void until_by_merge_is_forgotten_by_transactions(void **unused)
 	fx_log_free(&l);
 }
 
+/* A change is missing: the last before the point, the first behind it, one among those behind. What
+ * is taken back would be what the missing one left. */
+static void a_hole_around_until_is_refused_before_the_first_write(void **mode)
+{
+	static const struct {
+		int missing, behind; /* of the changes 0 to 49 */
+	} tries[] = { { 34, 15 }, { 35, 15 }, { 35, 25 } };
+	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
+				 .mode = *(enum replay_mode *)*mode,
+				 .tmp_dir = test_server_dir(fx.server) };
+	struct replay_stats st;
+	struct fx_log l;
+	char *got, name[40];
+
+	fx_must("DROP DATABASE IF EXISTS ch");
+	fx_must("DROP DATABASE IF EXISTS drtest_feed");
+	fx_must("CREATE DATABASE ch");
+	fx_must("CREATE TABLE ch.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+	fx_must("INSERT INTO ch.t VALUES (1, 'kept')");
+	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+		struct err e = ERR_INIT;
+
+		snprintf(name, sizeof(name), "hole-%zu", i);
+		fx_log_chain(&l, name, tries[i].missing);
+		o.until = l.ts - tso_make(tries[i].behind, 0);
+		assert_int_equal(replay_run(l.store, &o, &st, &e), -1);
+		assert_int_equal(e.kind, ERR_BAD_DATA);
+		assert_non_null(strstr(e.text, "the log's chain is broken (--allow-gap"));
+		assert_non_null(strstr(e.text, "table ch.t, key (id="));
+		assert_int_equal(st.chain_breaks, 1);
+		got = fx_value("SELECT GROUP_CONCAT(id, v) FROM ch.t");
+		assert_string_equal(got, "1kept");
+		free(got);
+		fx_log_free(&l);
+	}
+}
+
 /* Rows that came, went and changed their key behind the point, and a unique value that moved. */
 static void what_is_behind_until_is_taken_back(void **mode)
 {
@@ -303,6 +340,10 @@ int main(void)
 		{ "until_stops_earlier_and_never_later_merge", until_stops_earlier_and_never_later,
 		  NULL, NULL, &merge },
 		cmocka_unit_test(until_by_merge_is_forgotten_by_transactions),
+		{ "a_hole_around_until_is_refused_before_the_first_write_merge",
+		  a_hole_around_until_is_refused_before_the_first_write, NULL, NULL, &merge },
+		{ "a_hole_around_until_is_refused_before_the_first_write_txn",
+		  a_hole_around_until_is_refused_before_the_first_write, NULL, NULL, &txn },
 		{ "what_is_behind_until_is_taken_back_merge", what_is_behind_until_is_taken_back,
 		  NULL, NULL, &merge },
 		{ "what_is_behind_until_is_taken_back_txn", what_is_behind_until_is_taken_back,

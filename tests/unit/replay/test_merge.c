@@ -248,7 +248,7 @@ static size_t broken_keys(const struct change *x, size_t budget, int drop, int t
 			}
 		}
 		if (pass) {
-			broken = image_chain_judge(c, keep_text, line);
+			broken = image_chain_judge(c, 0, keep_text, line);
 			assert_false(image_chain_round(c));
 		}
 	}
