@@ -39,10 +39,10 @@ static json_t *table_json(const struct compare_table *t)
 {
 	return json_pack("{s:s,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I}", "table", t->name,
 			 "structure_equal", t->structure_equal, "rows_compared",
-			 !t->unlike && !t->unread && !t->only_a && !t->only_b, "changing",
-			 t->changing, "keyless", t->keyless, "rows_a", (json_int_t)t->rows_a,
-			 "rows_b", (json_int_t)t->rows_b, "missing_or_different",
-			 (json_int_t)t->put, "extra", (json_int_t)t->del);
+			 !t->unlike && !t->unread && !t->unopened && !t->only_a && !t->only_b,
+			 "changing", t->changing, "keyless", t->keyless, "rows_a",
+			 (json_int_t)t->rows_a, "rows_b", (json_int_t)t->rows_b,
+			 "missing_or_different", (json_int_t)t->put, "extra", (json_int_t)t->del);
 }
 
 static void print_json(const struct compare_result *r)
@@ -142,7 +142,7 @@ static void print_row(FILE *f, const int *width, int n, const char *const *cell)
 
 static bool rows_equal(const struct compare_table *t)
 {
-	return !t->put && !t->del && !t->changing && !t->unread && !t->unlike;
+	return !t->put && !t->del && !t->changing && !t->unread && !t->unlike && !t->unopened;
 }
 
 static bool is_skipped(const struct options *o, const struct compare_table *t)
@@ -284,6 +284,8 @@ static void say_like_them(const struct options *o, const struct compare_result *
 			printf("The data of %s is not equal\n", name);
 		else if (t->changing)
 			printf("%s was written to during the compare\n", name);
+		else if (t->unopened)
+			printf("%s is not compared: a server cannot open it\n", name);
 		else if (t->unread)
 			printf("The data of %s is not all compared: rows are larger than max_allowed_packet\n",
 			       name);

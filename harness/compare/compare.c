@@ -62,6 +62,30 @@ void plan_done(struct plan *p, struct pair *pair)
 	pthread_mutex_unlock(&p->c.lock);
 }
 
+void plan_unopened(struct plan *p, struct pair *pair, const char *why)
+{
+	bool known;
+
+	pthread_mutex_lock(&p->c.lock);
+	known = pair->count.unopened;
+	pair->count.unopened = true;
+	p->c.unopened += !known;
+	pthread_mutex_unlock(&p->c.lock);
+	if (!known)
+		compare_finding(&p->c, &pair->count,
+				json_pack("{s:s,s:s,s:s}", "kind", "unopened", "table",
+					  pair->count.name, "why", why));
+}
+
+/* Its ranges will never come. */
+static void not_cut(struct plan *p)
+{
+	pthread_mutex_lock(&p->c.lock);
+	p->cutting--;
+	pthread_cond_broadcast(&p->more);
+	pthread_mutex_unlock(&p->c.lock);
+}
+
 static void count_rows(struct plan *p, struct pair *t, uint64_t a, uint64_t b)
 {
 	pthread_mutex_lock(&p->c.lock);
@@ -159,6 +183,12 @@ static void *compare_thread(void *arg)
 				 p->pairs[j.pair].a.table);
 		else if (j.range != JOB_CUT)
 			plan_done(p, &p->pairs[j.pair]);
+		if (schema_cannot_open(&e)) {
+			plan_unopened(p, &p->pairs[j.pair], e.text);
+			if (j.range == JOB_CUT)
+				not_cut(p);
+			e = (struct err)ERR_INIT;
+		}
 		if (e.kind != ERR_NONE) {
 			plan_fail(p, &e);
 			break;
@@ -463,6 +493,12 @@ static void add_unknown(struct compare_result *r, const struct plan *p, uint64_t
 		    sep, r->unread, r->tables);
 		sep = "; ";
 	}
+	if (r->unopened) {
+		add(r, "%s%" PRIu64 " of %" PRIu64 " tables cannot be opened by a server", sep,
+		    r->unopened, r->tables);
+		add_first(r);
+		sep = "; ";
+	}
 	if (!p->n_pairs && !r->views)
 		add(r, "nothing was compared: neither side has a table");
 	else if (!*r->evidence)
@@ -483,10 +519,11 @@ void plan_conclude(struct plan *p, struct compare_result *r, const char *an, con
 	r->not_compared = json_incref(c->not_compared);
 	r->changing = c->changing;
 	r->unread = c->unread;
+	r->unopened = c->unopened;
 	r->resumed = p->resumed;
-	r->verdict = c->rows_different || c->structure_different   ? VERDICT_FAIL
-		     : c->changing || c->unread || left || nothing ? VERDICT_UNKNOWN
-								   : VERDICT_PASS;
+	r->verdict = c->rows_different || c->structure_different                  ? VERDICT_FAIL
+		     : c->changing || c->unread || c->unopened || left || nothing ? VERDICT_UNKNOWN
+										  : VERDICT_PASS;
 	r->elapsed_us = (clock_mono_ns() - start_ns) / 1000;
 	if (r->verdict == VERDICT_PASS && c->o->struct_only) {
 		add(r, "%s has the structure of %s: %" PRIu64 " tables; rows were not compared", bn,
@@ -518,6 +555,8 @@ void plan_conclude(struct plan *p, struct compare_result *r, const char *an, con
 			    "; rows of %" PRIu64
 			    " larger than max_allowed_packet were not compared",
 			    c->unread);
+		if (c->unopened)
+			add(r, "; %" PRIu64 " tables cannot be opened by a server", c->unopened);
 		add_first(r);
 	}
 	if (c->counters_behind)

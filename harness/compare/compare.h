@@ -57,7 +57,8 @@ struct compare_opts {
 struct compare_table {
 	char *name; /* "db.table", as b has it */
 	bool structure_equal, only_a, only_b, changing;
-	bool unread; /* the server gave no sum for rows of it */
+	bool unread;   /* the server gave no sum for rows of it */
+	bool unopened; /* a server cannot open it */
 	/* other columns: rows were counted, and not compared */
 	bool unlike;
 	bool columns_left_out; /* some are not compared, as asked */
@@ -73,6 +74,7 @@ struct compare_result {
 	/* tables: ranges whose sums were not the same twice */
 	uint64_t changing;
 	uint64_t unread;             /* tables with rows that a server gave no sum for */
+	uint64_t unopened;           /* tables that a server has and cannot open */
 	uint64_t resumed;            /* ranges that an earlier compare had found equal */
 	struct compare_table *table; /* compare_run: one each, in order of their names */
 	size_t n_tables;

@@ -38,6 +38,7 @@ struct planner {
 		const struct entry *a;
 		size_t n_a; /* more than one: several of a's are routed to it */
 		const struct entry *b;
+		char *unopened[2]; /* why a server cannot open it */
 	} * waiting;
 	size_t n_waiting, alloc_waiting;
 	const struct table_name **views; /* that both have */
@@ -316,6 +317,7 @@ static int load_side(struct planner *l, int side, struct table_schema *out, stru
 {
 	struct table_name *names = xcalloc(l->n_waiting + 1, sizeof(*names));
 	bool together = l->n_waiting > ONE_BY_ONE;
+	struct err why = ERR_INIT;
 	int rc = 0;
 
 	for (size_t i = 0; i < l->n_waiting; i++) {
@@ -324,13 +326,22 @@ static int load_side(struct planner *l, int side, struct table_schema *out, stru
 		together &= !i || (!strcmp(names[i].db, names[0].db) &&
 				   strcmp(names[i - 1].table, names[i].table) < 0);
 	}
-	if (together) {
-		rc = schema_load_tables(l->s[side], names, l->n_waiting, out, e);
-	} else {
-		for (size_t i = 0; i < l->n_waiting && rc == 0; i++)
-			rc = schema_load(l->s[side], names[i].db, names[i].table, &out[i], e);
+	if (together)
+		rc = schema_load_tables(l->s[side], names, l->n_waiting, out, &why);
+	if (!together || schema_cannot_open(&why)) {
+		rc = 0;
+		for (size_t i = 0; i < l->n_waiting && rc == 0; i++) {
+			why = (struct err)ERR_INIT;
+			rc = schema_load(l->s[side], names[i].db, names[i].table, &out[i], &why);
+			if (rc == 0 || !schema_cannot_open(&why))
+				continue;
+			l->waiting[i].unopened[side] = xstrdup(why.text);
+			rc = 0;
+		}
 	}
 	free(names);
+	if (rc < 0 && e)
+		*e = why;
 	return rc < 0 ? err_wrap(e, "%s", l->name[side]) : 0;
 }
 
@@ -383,7 +394,10 @@ static int plan_waiting(struct planner *l, struct err *e)
 		pair->a = schema[0][i];
 		pair->b = schema[1][i];
 		++*l->tables;
-		rc = plan_pair_rows(l, pair, &l->waiting[i], e);
+		for (int s = 0; s < 2; s++)
+			if (l->waiting[i].unopened[s])
+				plan_unopened(l->p, pair, l->waiting[i].unopened[s]);
+		rc = pair->count.unopened ? 0 : plan_pair_rows(l, pair, &l->waiting[i], e);
 	}
 	for (; i < l->n_waiting; i++) {
 		schema_release(&schema[0][i]);
@@ -391,6 +405,10 @@ static int plan_waiting(struct planner *l, struct err *e)
 	}
 	free(schema[0]);
 	free(schema[1]);
+	for (i = 0; i < l->n_waiting; i++) {
+		free(l->waiting[i].unopened[0]);
+		free(l->waiting[i].unopened[1]);
+	}
 	l->n_waiting = 0;
 	return rc;
 }
@@ -405,7 +423,7 @@ static int both_sides(struct planner *l, const struct entry *a, size_t n_a, cons
 		    plan_waiting(l, e) < 0)
 			return -1;
 		XGROW(l->waiting, l->n_waiting, l->alloc_waiting, 64);
-		l->waiting[l->n_waiting++] = (struct waiting){ a, n_a, b };
+		l->waiting[l->n_waiting++] = (struct waiting){ .a = a, .n_a = n_a, .b = b };
 		return 0;
 	}
 	if (x != y) {

@@ -57,6 +57,9 @@ int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const char *an, 
 /* The threads. plan_take waits while tables are planned; false: there is no more, or it failed. */
 bool plan_take(struct plan *p, struct job *out);
 void plan_done(struct plan *p, struct pair *pair);
+/* A server cannot open the table, and said why: nothing of it counts as compared, and the others
+ * go on. */
+void plan_unopened(struct plan *p, struct pair *pair, const char *why);
 void plan_fail(struct plan *p, const struct err *e);
 /* all but the caller's own, worker 0 */
 unsigned plan_start(pthread_t *thread, void *(*fn)(void *), struct worker *w, unsigned n);

@@ -22,6 +22,7 @@ struct compare {
 	/* tables: written to meanwhile, with rows that the server gives no sum for, whose
 	 * columns differ */
 	uint64_t changing, unread, unlike;
+	uint64_t unopened; /* tables that a server cannot open */
 	uint64_t not_compared_total;
 	uint64_t counters_behind; /* tables whose AUTO_INCREMENT is behind on b */
 	/* deletes run first: no put may push out a row that a delete then takes */

@@ -49,6 +49,38 @@ static uint64_t drop_counters(char *line)
 	return next;
 }
 
+/* Where a server's own files lie, each server says for itself: taken out of the options of a table
+ * and of its partitions, wherever no quoted text is. */
+static void drop_directories(char *line)
+{
+	static const char *const clauses[] = { " DATA DIRECTORY", " INDEX DIRECTORY" };
+	char quote = 0;
+
+	if (line[0] == '`' || !strstr(line, " DIRECTORY"))
+		return;
+	for (char *p = line; *p; p++) {
+		if (quote || *p == '\'' || *p == '`') {
+			quote = !quote ? *p : *p == quote ? 0 : quote;
+			continue;
+		}
+		for (size_t i = 0; i < sizeof(clauses) / sizeof(clauses[0]); i++) {
+			size_t n = strlen(clauses[i]);
+			char *at = p + n, *end;
+
+			if (strncmp(p, clauses[i], n))
+				continue;
+			at += strspn(at, " =");
+			end = *at == '\'' ? strchr(at + 1, '\'') : NULL;
+			if (!end)
+				continue;
+			cut_out(p, (size_t)(end + 1 - p));
+			i = (size_t)-1; /* the next may stand there now */
+		}
+		if (!*p)
+			break;
+	}
+}
+
 /* Servers have two names for one character set. Outside of quotes, "utf8" and "utf8_…" become
  * utf8mb3's. */
 static char *one_charset_name(char *line)
@@ -100,6 +132,7 @@ static struct lines split(const char *sql)
 		if (n && p[n - 1] == ',')
 			p[n - 1] = 0;
 		next = drop_counters(p);
+		drop_directories(p);
 		l.next_id = next ? next : l.next_id;
 		named = one_charset_name(p);
 		l.line = xreallocarray(l.line, l.n + 1, sizeof(*l.line));

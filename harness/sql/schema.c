@@ -394,10 +394,15 @@ int schema_load_tables(struct sql *s, const struct table_name *t, size_t n,
 		goto fail;
 	}
 	for (size_t i = 0; i < n; i++) {
-		if (!out[i].n_columns)
-			err_set(e, ERR_NOT_FOUND, 1146, "table %s.%s does not exist", t[i].db,
-				t[i].table);
-		if (!out[i].n_columns || load_create(s, &out[i], e) < 0) {
+		struct err why = ERR_INIT;
+		bool made = load_create(s, &out[i], &why) == 0;
+
+		if (!out[i].n_columns && !schema_cannot_open(&why))
+			err_set(&why, ERR_NOT_FOUND, NO_SUCH_TABLE, "table %s.%s does not exist",
+				t[i].db, t[i].table);
+		if (!out[i].n_columns || !made) {
+			if (e)
+				*e = why;
 			if (e && e->code == NO_SUCH_TABLE) /* dropped while it was read */
 				e->kind = ERR_NOT_FOUND;
 			err_wrap(e, "structure of %s.%s", t[i].db, t[i].table);
@@ -412,6 +417,19 @@ fail:
 	for (size_t i = 0; i < n; i++)
 		schema_release(&out[i]);
 	return -1;
+}
+
+bool schema_cannot_open(const struct err *e)
+{
+	static const int codes[] = { 1016, 1017, 1030, 1033, 1034, 1035, 1168, 1194, 1195, 1286,
+				     1296, 1429, 1430, 1431, 1812, 1813, 1814, 1877, 1932 };
+
+	if (e->kind != ERR_SQL)
+		return false;
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (e->code == codes[i])
+			return true;
+	return e->code >= 120 && e->code < 200; /* an engine's own */
 }
 
 bool column_is_zerofill(const struct column *c)

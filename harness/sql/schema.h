@@ -97,6 +97,9 @@ struct table_schema {
 };
 /* ZEROFILL: MySQL and MariaDB fill the number's text up with zeros, TiDB does not. */
 bool column_is_zerofill(const struct column *c);
+/* Did the server say that it has the table and cannot open it? A MERGE table over one that is gone,
+ * a damaged or discarded file, an engine that is not loaded. */
+bool schema_cannot_open(const struct err *e);
 /* ERR_NOT_FOUND if absent */
 int schema_load(struct sql *s, const char *db, const char *table, struct table_schema *out,
 		struct err *e);

@@ -253,6 +253,68 @@ static void rows_larger_than_a_packet_are_compared_or_told(void **unused)
 	pair_run(1, "SET GLOBAL max_allowed_packet = 16777216");
 }
 
+/* The others are compared all the same, whether the server says so at the structure or at the rows,
+ * of one table or of one among many. */
+static void tables_that_cannot_be_opened_are_told(void **unused)
+{
+	struct compare_opts o = pair_options();
+	struct compare_result r;
+
+	(void)unused;
+	pair_both("CREATE TABLE t1 (id INT, KEY (id)) ENGINE=MyISAM");
+	pair_both("CREATE TABLE t2 LIKE t1");
+	pair_both("CREATE TABLE u (id INT, KEY (id)) ENGINE=MERGE UNION=(t1,t2)");
+	check(VERDICT_PASS);
+	pair_run(1, "ALTER TABLE u UNION=(t1)");
+	r = all(VERDICT_FAIL); /* what it is a union of is structure */
+	assert_non_null(pair_finding(&r, "structure", "d.u"));
+	compare_result_release(&r);
+	pair_run(1, "ALTER TABLE u UNION=(t1,t2)");
+	pair_both("DROP TABLE t2");
+	pair_both("CREATE TABLE off (id INT PRIMARY KEY)");
+	pair_run(1, "ALTER TABLE off DISCARD TABLESPACE");
+	r = all(VERDICT_UNKNOWN);
+	assert_int_equal(r.unopened, 2);
+	assert_non_null(pair_finding(&r, "unopened", "d.u"));
+	assert_non_null(pair_finding(&r, "unopened", "d.off"));
+	assert_non_null(strstr(r.evidence, "2 of 4 tables cannot be opened by a server"));
+	assert_int_equal(pair_table(&r, "d.base")->rows_b, 1);
+	compare_result_release(&r);
+	o.tables = "d.u";
+	r = pair_compare(&o);
+	assert_int_equal(r.verdict, VERDICT_UNKNOWN);
+	compare_result_release(&r);
+	pair_run(1, "UPDATE base SET v = 2");
+	r = all(VERDICT_FAIL);
+	assert_int_equal(r.rows_different, 1);
+	compare_result_release(&r);
+}
+
+static void where_files_lie_is_no_structure(void **unused)
+{
+	static const char *const tables[] = {
+		"CREATE TABLE m (id INT PRIMARY KEY, v INT COMMENT ' DATA DIRECTORY=''x''')"
+		" ENGINE=MyISAM%s COMMENT='c'",
+		"CREATE TABLE p (id INT PRIMARY KEY) ENGINE=MyISAM PARTITION BY RANGE (id)"
+		" (PARTITION a VALUES LESS THAN (1)%s, PARTITION b VALUES LESS THAN (2)%s)",
+	};
+	char *where = xstrfmt(" DATA DIRECTORY='%s' INDEX DIRECTORY='%s'",
+			      test_server_dir(pair_server[0]), test_server_dir(pair_server[0]));
+
+	(void)unused;
+	for (size_t i = 0; i < 2; i++)
+		for (int side = 0; side < 2; side++) {
+			char *q = xstrfmt(tables[i], side ? "" : where, side ? "" : where);
+
+			pair_run(side, q);
+			free(q);
+		}
+	free(where);
+	check(VERDICT_PASS);
+	pair_run(1, "ALTER TABLE m MODIFY v INT COMMENT ' DATA DIRECTORY=''y'''");
+	check(VERDICT_FAIL);
+}
+
 static void refused(struct compare_opts *o, const char *says)
 {
 	struct compare_result r;
@@ -512,6 +574,8 @@ int main(void)
 		cmocka_unit_test_setup(versioned_tables_are_tables, fresh),
 		cmocka_unit_test_setup(objects_that_are_no_tables_are_compared_or_told, fresh),
 		cmocka_unit_test_setup(rows_larger_than_a_packet_are_compared_or_told, fresh),
+		cmocka_unit_test_setup(tables_that_cannot_be_opened_are_told, fresh),
+		cmocka_unit_test_setup(where_files_lie_is_no_structure, fresh),
 		cmocka_unit_test_setup(a_filter_that_matches_nothing_is_wrong_usage, fresh),
 		cmocka_unit_test_setup(counters_that_are_behind_are_noted, fresh),
 		cmocka_unit_test_setup(one_table_hides_no_other_and_a_keyless_one_is_healed, fresh),
