@@ -208,13 +208,15 @@ static void print_outlook(const struct redo_options *o, const struct watch *seen
 		printf("WARNING: that is more than %.1f s\n", (double)o->warn_rpo_ms / 1e3);
 }
 
-/* One error does not end a watch: the store may be back in a second. */
+/* One error does not end a watch: the store may be back in a second. It is said once, not every
+ * second. */
 static int look_on(struct store *s, const struct redo_options *o, struct seen *for_others)
 {
 	struct deadline never = deadline_in_ms(FOREVER_MS);
 	struct watch seen = { .promised_ms =
 				      (o->flush_ms ? o->flush_ms : REDO_FLUSH_MS) + REDO_BESIDE_MS,
 			      .moved_ns = clock_mono_ns() };
+	struct err said = ERR_INIT;
 	int rc = 0;
 
 	for (;;) {
@@ -223,8 +225,11 @@ static int look_on(struct store *s, const struct redo_options *o, struct seen *f
 
 		if (redo_outlook(s, &w, &e) < 0) {
 			note_look(for_others, &seen, NULL);
-			rc = redo_failed(&e);
+			if (said.kind != e.kind || said.code != e.code || strcmp(said.text, e.text))
+				rc = redo_failed(&e);
+			said = e;
 		} else {
+			said = (struct err)ERR_INIT;
 			if (w.meta.resolved_ts != seen.point)
 				seen.moved_ns = clock_mono_ns();
 			seen.point = w.meta.resolved_ts;

@@ -242,6 +242,11 @@ int lua_cluster_apply_redo(lua_State *L)
 		lua_usage(L, "apply_redo: until: `cdc redo apply` cannot stop before resolvedTs");
 	if (strcmp(mode, "merge") != 0 && strcmp(mode, "txn") != 0)
 		lua_usage(L, "apply_redo: mode must be \"merge\" or \"txn\"");
+	if (force && (stock || strcmp(mode, "txn") != 0))
+		lua_usage(L,
+			  "apply_redo: force replays tables without a key in order, which needs "
+			  "%s",
+			  stock ? "drtest's own replay" : "mode = \"txn\"");
 	if (stock) {
 		if (!runtime_plan(
 			    watch.r,

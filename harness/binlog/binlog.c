@@ -18,6 +18,7 @@ enum {
 	READ_MS = 30000, /* a packet that began must go on; an idle server sends heartbeats */
 	HEARTBEAT_MS = 100,
 	MEMORY_BYTES = 32 * 1024 * 1024,
+	EQUAL_ROWS_MAX = 65536, /* of a batch */
 };
 
 /* Changes that the server makes to child rows by itself are not in its binary log: they would be
@@ -199,7 +200,8 @@ static void reset_txn(struct binlog *b)
 	b->n_tables = 0;
 	b->only_lasting = false;
 	b->selected.type = DDL_NONE;
-	b->more = false;
+	b->more = b->more_batches = false;
+	b->n_changes = b->at = b->told = 0;
 	for (size_t i = 0; i < b->n_retired; i++)
 		row_plan_free(b->retired[i]);
 	b->n_retired = 0;
@@ -293,39 +295,72 @@ static int decode_row(struct binlog *b, struct row_plan *p, const struct net_cha
 	return 0;
 }
 
+/* How many rows of the changes from b->at on go at once, and into how many changes they lead; the
+ * last may be left with a part. A batch is bounded by what its changes cost, but equal rows of a
+ * table without a key are one change, however many they are. */
+static size_t rows_at_once(const struct binlog *b, size_t *changes)
+{
+	size_t n = 0, i = b->at;
+
+	for (; i < b->n_changes; i++) {
+		uint64_t left = b->changes[i].times - (i == b->at ? b->told : 0);
+
+		if (left > 1 && n + left > EQUAL_ROWS_MAX) {
+			if (n < EQUAL_ROWS_MAX) {
+				n = EQUAL_ROWS_MAX;
+				i++;
+			}
+			break;
+		}
+		n += left;
+	}
+	*changes = i - b->at;
+	return n;
+}
+
 /* The transaction's rows, or the next batch of them. */
 static int deliver_rows(struct binlog *b, struct binlog_txn *t, struct err *e)
 {
-	struct net_change *changes;
-	size_t n, n_rows = 0, kept = 0;
+	size_t n, changes, kept = 0;
 
 	txn_mem_reset(&b->mem);
-	if (netting_batch(b->net, &changes, &n, &b->more, e) < 0)
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		n_rows += changes[i].times;
-	if (n_rows > b->rows_alloc || b->rows_alloc > 65536) {
-		free(b->rows);
-		b->rows_alloc = n_rows;
-		b->rows = n_rows ? xreallocarray(NULL, n_rows, sizeof(*b->rows)) : NULL;
+	if (b->at == b->n_changes) {
+		b->at = b->told = 0;
+		if (netting_batch(b->net, &b->changes, &b->n_changes, &b->more_batches, e) < 0)
+			return -1;
 	}
-	for (size_t i = 0; i < n; i++) {
-		struct row_plan *p = b->tables[changes[i].table];
+	n = rows_at_once(b, &changes);
+	if (n > b->rows_alloc || b->rows_alloc > EQUAL_ROWS_MAX) {
+		free(b->rows);
+		b->rows_alloc = n;
+		b->rows = n ? xreallocarray(NULL, n, sizeof(*b->rows)) : NULL;
+	}
+	while (changes--) {
+		const struct net_change *c = &b->changes[b->at];
+		struct row_plan *p = b->tables[c->table];
 		struct redo_row *r = &b->rows[kept];
+		size_t times = c->times - b->told < n ? c->times - b->told : n;
 
+		n -= times;
+		b->told += times;
+		if (b->told == c->times) {
+			b->at++;
+			b->told = 0;
+		}
 		if (row_plan_given_up(p) || (b->only_lasting && !row_plan_lasting(p)))
 			continue;
 		*r = (struct redo_row){ .table = *row_plan_table(p) };
 		r->indexes = row_plan_indexes(p, &r->n_indexes);
-		if (decode_row(b, p, &changes[i], r, e) < 0) {
+		if (decode_row(b, p, c, r, e) < 0) {
 			if (give_up_table(b, p, e) < 0)
 				return -1;
 			continue;
 		}
-		for (uint32_t k = 1; k < changes[i].times; k++)
+		for (size_t k = 1; k < times; k++)
 			r[k] = *r;
-		kept += changes[i].times;
+		kept += times;
 	}
+	b->more = b->at < b->n_changes || b->more_batches;
 	*t = (struct binlog_txn){
 		.gtid_seq = b->gtid.seq, .rows = b->rows, .n_rows = kept, .more = b->more
 	};

@@ -49,7 +49,11 @@ struct binlog {
 	struct row_plan **tables; /* of this transaction, by the net changes' table numbers */
 	size_t n_tables, tables_alloc;
 	struct strbuf image[2], key[2];
-	bool more; /* batches of the transaction delivered last are left */
+	bool more;                  /* rows of the transaction delivered last are left */
+	struct net_change *changes; /* of the batch at hand: those from `at` on are left, */
+	size_t n_changes, at;
+	uint64_t told; /* and so many of changes[at]'s equal rows are told */
+	bool more_batches;
 	struct txn_mem mem;
 	struct redo_row *rows;
 	size_t rows_alloc;

@@ -422,7 +422,7 @@ static size_t collect(struct netting *n, bool deletes, bool puts)
 		if (x->count < 0)
 			c.before = (struct net_bytes){ x->key, x->key_n };
 		if (x->counted)
-			c.times = (uint32_t)(x->count < 0 ? -x->count : x->count);
+			c.times = (uint64_t)(x->count < 0 ? -x->count : x->count);
 		if (!same_bytes(c.before, c.after) && (c.after.p ? puts : deletes))
 			n->changes[count++] = c;
 	}

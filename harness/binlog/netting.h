@@ -19,7 +19,7 @@ struct net_change {
 	uint32_t table;
 	/* an insert has no before, a delete no after; never both equal */
 	struct net_bytes before, after;
-	uint32_t times; /* so many rows, where rows are counted; else 1 */
+	uint64_t times; /* so many rows, where rows are counted; else 1 */
 };
 struct netting;
 /* memory_bytes bounds what is held at a time; row_cost: what the caller will need besides for each

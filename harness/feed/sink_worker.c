@@ -274,9 +274,10 @@ static struct feed_item item_at(const struct strbuf *items, size_t at)
 
 /* Keeps back what is only the beginning of a commitTs, whose rest is next in the queue; gives it
  * back with its end. */
-static void keyless_hold(struct sink_worker *w, tso_t next)
+static int keyless_hold(struct sink_worker *w, tso_t next, struct err *e)
 {
 	struct strbuf rest = STRBUF_INIT;
+	const struct feed_table *table = NULL;
 	tso_t last = 0;
 
 	for (size_t at = 0; at < w->batch.len;) {
@@ -287,10 +288,10 @@ static void keyless_hold(struct sink_worker *w, tso_t next)
 	}
 	if (next != last) { /* it ends with what it has of that commitTs */
 		strbuf_add(&w->held, w->batch.buf, w->batch.len);
-		strbuf_reset(&w->batch);
-		strbuf_add(&w->batch, w->held.buf, w->held.len);
-		strbuf_release(&w->held);
-		return;
+		strbuf_release(&w->batch);
+		w->batch = w->held;
+		w->held = (struct strbuf)STRBUF_INIT;
+		return 0;
 	}
 	for (size_t at = 0; at < w->batch.len;) {
 		struct feed_item it = item_at(&w->batch, at);
@@ -298,9 +299,18 @@ static void keyless_hold(struct sink_worker *w, tso_t next)
 
 		strbuf_add(hold ? &w->held : &rest, w->batch.buf + at, feed_item_bytes(&it));
 		at += feed_item_bytes(&it);
+		table = hold ? w->tables[it.table] : table;
 	}
 	strbuf_release(&w->batch);
 	w->batch = rest;
+	if (w->held.len <= KEYLESS_BYTES_MAX)
+		return 0;
+	return err_set(
+		e, ERR_UNSUPPORTED, 0,
+		"%s.%s has no key, and the transaction at commitTs %" PRIu64
+		" has more than %zu MiB of rows of such tables, which a changefeed applies at once: `drtest redo apply --mode txn --force`"
+		" brings the secondary to the end of the log; then begin with a new backup, or give the table a key",
+		table->db, table->table, last, KEYLESS_BYTES_MAX >> 20);
 }
 
 static void add_owner(const struct sink_worker *w, struct strbuf *q)
@@ -584,9 +594,9 @@ void *feed_sink_worker_main(void *arg)
 		worker_tables(w);
 		next = feed_queue_next_ts(&w->queue);
 		pthread_mutex_unlock(&s->lock);
-		if (s->o.keyless)
-			keyless_hold(w, next);
-		int rc = worker_begin(w, &e);
+		int rc = s->o.keyless ? keyless_hold(w, next, &e) : 0;
+		if (rc == 0)
+			rc = worker_begin(w, &e);
 		if (rc == 0)
 			rc = feed_batch_statements(&w->batch, w->tables, execute_table, w, &e);
 		pthread_mutex_lock(&s->lock);

@@ -92,6 +92,16 @@ point now
 expect "no warning while the interval explains it" 0 '"promised_ms":1803200,"beyond_promise":false' \
 	"$DRTEST" redo watch --once --json --flush-interval 30m --storage "$uri"
 expect "watch without a log" 3 'meta' "$DRTEST" redo watch --once --storage "file://$scratch/nothing"
+mkdir "$scratch/later"
+"$DRTEST" redo watch --storage "file://$scratch/later" >"$scratch/watch.out" 2>"$scratch/watch.err" &
+watch=$!
+wait_for 60 grep -q meta "$scratch/watch.err" && ok || bad "watch says nothing of a log that is not there"
+sleep 3
+cp "$scratch"/log/* "$scratch/later/"
+wait_for 60 grep -q 'if the primary died now' "$scratch/watch.out" && ok || bad "watch does not see the log: $(cat "$scratch/watch.err")"
+kill $watch
+wait $watch 2>/dev/null
+[ "$(wc -l <"$scratch/watch.err")" = 1 ] && ok || bad "an error that lasts is said more than once: $(cat "$scratch/watch.err")"
 DRTEST_SINK_PASSWORD=hush expect "a password in the environment is not shown" 3 '127\.0\.0\.1:1' \
 	"$DRTEST" redo apply --storage "$uri" --time-zone +00:00 --sink-uri mysql://u@127.0.0.1:1/
 grep -q hush "$scratch/out" && bad "the password is shown" || ok
