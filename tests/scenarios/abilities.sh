@@ -42,6 +42,9 @@ for need, body in VERBS:
         may = need == '' or need in ALL and name in ('all', 'its own', 'expendable') or need == 'expendable' and name == 'expendable'
         right = rc == 0 if may else rc in (2, 3) and said.startswith('drtest: ')
         print('%s|%s, allowed is %s: exit %d %s' % ('ok' if right else 'bad', body, name, rc, said))
+for body, words in (('a:apply_redo(u, { force = true })', 'needs mode = "txn"'), ('a:apply_redo(u, { mode = "txn", force = true, stock = true })', "needs drtest's own replay")):
+    rc, said = plan(body, ALL)
+    print('%s|%s: exit %d %s' % ('ok' if rc == 2 and words in said else 'bad', body, rc, said))
 P
 while IFS='|' read -r verdict what; do
 	[ "$verdict" = ok ] && ok || bad "$what"
