@@ -102,7 +102,7 @@ struct sql *feed_sink_connect(const struct sql_endpoint *to, const char *owner, 
 	    (generation && fence_check(s, owner, generation, e) < 0) ||
 	    sql_exec(
 		    s, e,
-		    "SET SESSION foreign_key_checks=0, time_zone='+00:00', sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'") <
+		    "SET SESSION foreign_key_checks=0, time_zone='+00:00', sql_mode='ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_UNSIGNED_SUBTRACTION'") <
 		    0 ||
 	    sql_exec(s, e, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED") < 0)
 		goto fail;

@@ -508,6 +508,7 @@ static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 {
 	struct sink_worker *w = arg;
 	const struct feed_table *t = b->t;
+	bool otherwise = false;
 
 	waits(w, "%u rows of %s.%s", b->n, t->db, t->table);
 	for (int conflicts = 0, lost = 0;
@@ -526,6 +527,11 @@ static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 		sql_exec(w->sql, NULL, "ROLLBACK");
 		if (e->code == SQL_DUPLICATE && sql_repeatable(w->sql))
 			continue;
+		if (e->code == SQL_OUT_OF_RANGE && !otherwise) {
+			otherwise = literal_subtract_otherwise(w->sql);
+			if (otherwise)
+				continue;
+		}
 		if (e->kind != ERR_CONFLICT || ++conflicts == CONFLICT_TRIES)
 			return name_refused_row(w, b, e);
 		feed_log("warn", "sink worker %u: %s.%s: %s: retrying", w->number, t->db, t->table,

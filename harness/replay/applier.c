@@ -49,7 +49,8 @@ static struct sql *session_once(const struct applier_opts *o, struct err *e)
 	/* The stock applier's session (redo-log spec, section 7). */
 	strbuf_addstr(
 		&q,
-		"SET foreign_key_checks = 0, sql_mode = 'ALLOW_INVALID_DATES,IGNORE_SPACE,NO_AUTO_VALUE_ON_ZERO', time_zone = ");
+		"SET foreign_key_checks = 0, sql_mode = 'ALLOW_INVALID_DATES,IGNORE_SPACE,NO_AUTO_VALUE_ON_ZERO"
+		",NO_UNSIGNED_SUBTRACTION', time_zone = ");
 	sql_add_text(&q, o->time_zone, strlen(o->time_zone));
 	if (sql_exec_text(s, e, q.buf, q.len) < 0 ||
 	    sql_exec(s, e, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED") < 0 ||
@@ -186,6 +187,8 @@ static int send_once(struct sql *conn, const struct batch *b, struct err *e)
 
 static int run(struct applier *s, struct sql **conn, const struct batch *b, struct err *e)
 {
+	bool otherwise = false;
+
 	for (int i = 1;; i++) {
 		if (*conn && (!b->c->put || apply_look(*conn, b->c->shape, e) == 0) &&
 		    send_once(*conn, b, e) == 0 && applier_verify(&s->o, *conn, b->c, b->n, e) == 0)
@@ -194,6 +197,11 @@ static int run(struct applier *s, struct sql **conn, const struct batch *b, stru
 			return -1;
 		if (*conn && e->code == SQL_DUPLICATE && sql_repeatable(*conn))
 			continue;
+		if (*conn && e->code == SQL_OUT_OF_RANGE && !otherwise) {
+			otherwise = literal_subtract_otherwise(*conn);
+			if (otherwise)
+				continue;
+		}
 		if (i >= TRIES || !apply_may_retry(e)) {
 			if (!*conn)
 				return err_wrap(e, "table %s.%s", b->c->shape->db,

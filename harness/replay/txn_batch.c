@@ -6,6 +6,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/replay/apply_sql.h"
+#include "harness/sql/literal.h"
 
 #define BLOCK ((size_t)256 << 10)
 #define TRIES 50
@@ -208,6 +209,7 @@ int batch_apply(struct batch *b, struct sql **conn, const struct applier_opts *o
 		const char *log_id, struct err *e)
 {
 	bool maybe = false; /* the connection was lost while it was told to commit */
+	bool otherwise = false;
 
 	for (int i = 1;; i++) {
 		bool there = false, again = false;
@@ -229,6 +231,8 @@ int batch_apply(struct batch *b, struct sql **conn, const struct applier_opts *o
 			again = e->code == SQL_DUPLICATE;
 		} else {
 			again = *conn && e->code == SQL_DUPLICATE && sql_repeatable(*conn);
+			if (*conn && e->code == SQL_OUT_OF_RANGE && !otherwise)
+				again = otherwise = literal_subtract_otherwise(*conn);
 		}
 		if (i >= TRIES || (!apply_may_retry(e) && !again))
 			return -1;

@@ -402,3 +402,14 @@ void sql_add_binary(struct strbuf *out, const void *data, size_t n)
 	out->buf[out->len] = 0;
 	strbuf_addch(out, '\'');
 }
+
+bool literal_subtract_otherwise(struct sql *s)
+{
+	static const char mode[] = ",NO_UNSIGNED_SUBTRACTION";
+
+	return sql_exec(s, NULL,
+			"SET SESSION sql_mode = IF(CONCAT(',', @@sql_mode) LIKE '%%%s%%',"
+			" REPLACE(CONCAT(',', @@sql_mode), '%s', ''), CONCAT(@@sql_mode, '%s'))",
+			mode, mode, mode) >= 0 &&
+	       sql_exec(s, NULL, "FLUSH LOCAL TABLES") >= 0;
+}

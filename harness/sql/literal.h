@@ -40,4 +40,12 @@ void literal_columns_query(struct strbuf *out, const char *db, const char *table
  * empty value, of number 0, was among them, which it calls a truncation too. */
 int literal_kept(struct sql *s, bool enum_zero, struct err *e);
 
+/* A generated column's difference of UNSIGNED numbers is out of range below 0, or, with
+ * NO_UNSIGNED_SUBTRACTION, above 2^63 - 1: as the sql_mode of the session says that first opens the
+ * table, and no log has that. Who writes rows has that mode, for below 0 is the likelier. The
+ * session takes it the other way from now on, tables are opened again, and the statement may be
+ * tried once more; false: the account may not do that (RELOAD). */
+enum { SQL_OUT_OF_RANGE = 1690 };
+bool literal_subtract_otherwise(struct sql *s);
+
 #endif
