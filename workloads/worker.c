@@ -29,19 +29,6 @@ static void add(_Atomic uint64_t *counter, uint64_t n)
 			      memory_order_relaxed);
 }
 
-static void latency_add(struct hist *h, uint64_t us)
-{
-	uint64_t *slot = &h->slot[hist_slot(us)];
-
-	__atomic_store_n(slot, *slot + 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&h->sum_us, h->sum_us + us, __ATOMIC_RELAXED);
-	if (!h->count || us < h->min_us)
-		__atomic_store_n(&h->min_us, us, __ATOMIC_RELAXED);
-	if (us > h->max_us)
-		__atomic_store_n(&h->max_us, us, __ATOMIC_RELAXED);
-	__atomic_store_n(&h->count, h->count + 1, __ATOMIC_RELAXED);
-}
-
 static int64_t journal_us(const struct load *l, int64_t ns)
 {
 	return (ns - l->o.journal_start_ns) / 1000;
@@ -207,9 +194,9 @@ static void record_txn(struct worker *w, enum txn_outcome outcome, bool retried)
 		int64_t none = 0;
 
 		/* of the ledger's own microseconds: histograms can be drawn again from ledgers */
-		latency_add(&w->thread->latency, (uint64_t)(r.end_us - r.due_us));
-		latency_add(&w->thread->queue, (uint64_t)(r.begin_us - r.due_us));
-		latency_add(&w->thread->service, (uint64_t)(r.end_us - r.begin_us));
+		hist_add(&w->thread->latency, (uint64_t)(r.end_us - r.due_us));
+		hist_add(&w->thread->queue, (uint64_t)(r.begin_us - r.due_us));
+		hist_add(&w->thread->service, (uint64_t)(r.end_us - r.begin_us));
 		atomic_compare_exchange_strong(&l->first_ack_us, &none, r.end_us);
 		for (int64_t last = atomic_load(&l->last_ack_us); last < r.end_us;)
 			if (atomic_compare_exchange_weak(&l->last_ack_us, &last, r.end_us))

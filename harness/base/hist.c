@@ -5,13 +5,15 @@
 
 void hist_add(struct hist *h, uint64_t us)
 {
-	h->slot[hist_slot(us)]++;
+	uint64_t *slot = &h->slot[hist_slot(us)];
+
+	__atomic_store_n(slot, *slot + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->sum_us, h->sum_us + us, __ATOMIC_RELAXED);
 	if (!h->count || us < h->min_us)
-		h->min_us = us;
+		__atomic_store_n(&h->min_us, us, __ATOMIC_RELAXED);
 	if (us > h->max_us)
-		h->max_us = us;
-	h->count++;
-	h->sum_us += us;
+		__atomic_store_n(&h->max_us, us, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->count, h->count + 1, __ATOMIC_RELAXED);
 }
 
 void hist_merge(struct hist *into, const struct hist *from)

@@ -17,6 +17,7 @@ static inline unsigned hist_slot(uint64_t us)
 	unsigned shift = us < 128 ? 0 : 57 - (unsigned)__builtin_clzll(us);
 	return shift * 64 + (unsigned)(us >> shift);
 }
+/* One thread adds; others may read the numbers meanwhile. */
 void hist_add(struct hist *h, uint64_t us);
 void hist_merge(struct hist *into, const struct hist *from);
 /* What came since `before`, an earlier state of h: min and max then to within a slot. */

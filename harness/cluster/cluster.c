@@ -141,11 +141,6 @@ struct tso_map *cluster_tso_map(struct cluster *c)
 	return c->map;
 }
 
-const char *cluster_tso_map_path(const struct cluster *c)
-{
-	return c->map_path;
-}
-
 struct proc *cluster_server(struct cluster *c)
 {
 	return c->server;

@@ -85,7 +85,6 @@ const struct sql_endpoint *cluster_endpoint(const struct cluster *c);
 const char *cluster_version(struct cluster *c); /* of the server */
 /* local: positions to TSOs; stays readable after the kill. Still the cluster's */
 struct tso_map *cluster_tso_map(struct cluster *c);
-const char *cluster_tso_map_path(const struct cluster *c);
 struct proc *cluster_server(struct cluster *c); /* local: mariadbd */
 
 /* local: keeps or purges binary logs. On is as it was found: garbage collection that its operator

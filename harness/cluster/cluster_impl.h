@@ -59,5 +59,6 @@ int local_user(const char **user, struct err *e);
 /* A data directory as mariadb-install-db makes it, cached per server version; *path is the caller's
  * to free. */
 int local_template(char **path, struct err *e);
+int local_cache_check(struct err *e); /* for the preflight: can it be made where it belongs? */
 
 #endif

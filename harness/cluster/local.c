@@ -510,7 +510,7 @@ static int local_set_gc(struct cluster *c, bool on, struct err *e)
 static int local_preflight(finding_fn *fn, void *arg)
 {
 	const char *user;
-	struct err e = ERR_INIT;
+	struct err e = ERR_INIT, no_cache = ERR_INIT;
 	char *found;
 	int64_t space = fs_free_bytes("/var/tmp");
 	int n = 0;
@@ -531,6 +531,12 @@ static int local_preflight(finding_fn *fn, void *arg)
 	free(found);
 	if (local_user(&user, &e) < 0) {
 		fn(arg, e.text, "useradd --system mysql");
+		n++;
+	}
+	if (local_cache_check(&no_cache) < 0) {
+		fn(arg, no_cache.text,
+		   "it is for the servers' template: set HOME, or XDG_CACHE_HOME, to a directory "
+		   "of yours");
 		n++;
 	}
 	if (access("/var/tmp", W_OK | X_OK) < 0) {

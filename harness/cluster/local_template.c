@@ -29,6 +29,8 @@ int local_user(const char **user, struct err *e)
 	return 0;
 }
 
+#define SET_CACHE "set XDG_CACHE_HOME"
+
 /* A place of our own that the server's user can read through us (we copy): the template itself is
  * never opened by a server. */
 static char *cache_dir(void)
@@ -118,24 +120,24 @@ out:
 	return rc;
 }
 
+int local_cache_check(struct err *e)
+{
+	char *dir = cache_dir();
+	int rc = fs_own_folder(dir, 0755, SET_CACHE, e);
+
+	free(dir);
+	return rc;
+}
+
 int local_template(char **path, struct err *e)
 {
 	char version[128], *dir = cache_dir(), *lock = xstrfmt("%s/mariadb.lock", dir);
-	struct stat st;
 	int fd = -1, rc = -1;
 
 	*path = NULL;
-	if (server_version(version, e) < 0 || fs_mkdir_p(dir, 0755, e) < 0)
-		goto out;
 	/* a template runs SQL in our servers */
-	if (lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
-	    st.st_mode & 022) {
-		err_set(e, ERR_ENV, 0,
-			"%s belongs to another user, or others can write to it: remove it, or "
-			"set XDG_CACHE_HOME",
-			dir);
+	if (server_version(version, e) < 0 || fs_own_folder(dir, 0755, SET_CACHE, e) < 0)
 		goto out;
-	}
 	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX) < 0) { /* two drtests make one template */
 		err_sys(e, "lock %s", lock);

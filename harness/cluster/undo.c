@@ -52,6 +52,16 @@ static char *undo_folder(void)
 	return home && home[0] == '/' ? xstrfmt("%s/.cache/drtest/undo", home) : NULL;
 }
 
+int undo_check(struct err *e)
+{
+	char *dir = undo_folder();
+	int rc = dir ? fs_own_folder(dir, 0700, "set DRTEST_UNDO", e)
+		     : err_set(e, ERR_ENV, 0, "HOME is not set");
+
+	free(dir);
+	return rc < 0 ? err_wrap(e, "drtest cannot record what to undo if it is killed") : 0;
+}
+
 static const char *const kinds[] = {
 	[UNDO_GC] = "gc",
 	[UNDO_USER] = "user",
@@ -104,7 +114,6 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 {
 	struct undo *u = find_known(kind, cluster, name);
 	char *dir, *file = NULL, *text = NULL;
-	struct stat st;
 	int rc = -1;
 
 	if (u)
@@ -112,23 +121,8 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 	dir = undo_folder();
 	u = xcalloc(1, sizeof(*u));
 	u->fd = -1;
-	if (!dir) {
-		err_set(e, ERR_ENV, 0,
-			"HOME is not set, so drtest cannot record what to undo if it is killed");
+	if (undo_check(e) < 0 || !(file = real_name(clusters_file, e)))
 		goto out;
-	}
-	file = real_name(clusters_file, e);
-	if (!file)
-		goto out;
-	if (fs_mkdir_p(dir, 0700, e) < 0)
-		goto out;
-	if (stat(dir, &st) < 0 || st.st_uid != geteuid() || st.st_mode & 022) {
-		err_set(e, ERR_ENV, 0,
-			"%s is another user's, or others may write to it: drtest cannot record "
-			"there what to undo if it is killed (fix: remove it, or set DRTEST_UNDO)",
-			dir);
-		goto out;
-	}
 	u->kind = kind;
 	u->cluster = xstrdup(cluster);
 	u->name = xstrdup(name);

@@ -10,6 +10,8 @@
 
 #include "harness/base/err.h"
 
+/* For a preflight: can anything be recorded? */
+int undo_check(struct err *e);
 struct undo;
 enum undo_kind {
 	UNDO_GC,   /* garbage collection of the cluster is about to be switched off: on again */

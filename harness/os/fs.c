@@ -365,6 +365,20 @@ bool fs_exists(const char *path)
 	return stat(path, &st) == 0;
 }
 
+int fs_own_folder(const char *path, mode_t mode, const char *fix, struct err *e)
+{
+	struct stat st;
+
+	if (fs_mkdir_p(path, mode, e) < 0)
+		return -1;
+	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+	    st.st_mode & 022)
+		return err_set(e, ERR_ENV, 0,
+			       "%s is another user's, or others may write to it: remove it, or %s",
+			       path, fix);
+	return 0;
+}
+
 int fs_may_write(const char *path, struct err *e)
 {
 	const char *slash = strrchr(path, '/');

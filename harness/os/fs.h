@@ -22,6 +22,9 @@ int fs_write_all(int fd, const void *data, size_t n, struct err *e);
 /* Temporary name, write, fsync, rename, fsync of the directory. */
 int fs_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct err *e);
 bool fs_exists(const char *path);
+/* Makes the folder where it is not there; it has to be ours, and nobody else's to write to. fix:
+ * what else can be done, for the error's end. */
+int fs_own_folder(const char *path, mode_t mode, const char *fix, struct err *e);
 /* Could a file be written there? ERR_USAGE: it is a folder, its folder is not there or not ours to
  * write to. For what is written at the end of long work: told before it. */
 int fs_may_write(const char *path, struct err *e);

@@ -80,10 +80,8 @@ static void strangers_stay_outside(void **unused)
 	up(c);
 	ep = *cluster_endpoint(c);
 	assert_int_equal(strlen(ep.password), 32);
-	snprintf(path, sizeof(path), "%s", cluster_tso_map_path(c));
-	slash = strrchr(path, '/');
-	assert_non_null(slash);
-	*slash = 0;
+	snprintf(path, sizeof(path), "%s/alone", dir);
+	slash = path + strlen(path);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 077, 0);
 	for (int i = 0; i < 2; i++) {

@@ -32,6 +32,12 @@ mkdir "$scratch/bin"
 expect "no MariaDB" 3 'mariadb-install-db is not installed' env PATH="$scratch/bin" HOME="$HOME" "$DRTEST" run scenarios/failover.lua --out "$out"
 expect "a program that is no MinIO" 3 'MinIO failed to start' env DRTEST_MINIO=/bin/false "$DRTEST" run $n/store_died.lua --out "$out"
 
+# a home that is none: told before anything is started
+: >"$scratch/home"
+expect "HOME is a file" 3 "cannot start: .*stands? in the way" env -u XDG_CACHE_HOME -u DRTEST_UNDO HOME="$scratch/home" "$DRTEST" run $n/waits.lua --out "$out"
+grep -q "$scratch/home.*Not a directory" "$scratch/out" && grep -q 'XDG_CACHE_HOME' "$scratch/out" && ok || bad "HOME is a file: $(cat "$scratch/out")"
+[ -z "$(find "$out" -name '*-waits-*' -print -quit 2>/dev/null)" ] && ok || bad "HOME is a file: a run has begun"
+
 # a server that refuses to start: its log's last lines are quoted
 server=$(command -v mariadbd)
 printf '#!/bin/sh\nexec %s "$@" --no-such-option=1\n' "$server" >"$scratch/bin/mariadbd"

@@ -626,6 +626,10 @@ static int attach_preflight(finding_fn *fn, void *arg)
 		fn(arg, why.text, "check its file or command in the clusters file");
 		return 1;
 	}
+	if (undo_check(&why) < 0) {
+		fn(arg, why.text, "set HOME, or DRTEST_UNDO, to a directory of yours");
+		n++;
+	}
 	for (size_t i = 0; i < used.n; i++) {
 		const struct attach_cluster *a = &used.c[i];
 		struct http_tls tls = attach_http_tls(a);
