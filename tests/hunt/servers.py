@@ -181,6 +181,10 @@ class Feed:
                     pass
 
     def keep(self):
+        try: # a file may live for some ms only, and the machine be busy
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)
+        except OSError:
+            pass
         while not self.quit:
             self.keep_once()
             time.sleep(0.02)
