@@ -3,13 +3,7 @@
 # is left, and what is others' there stays as it was. KILLS=50 for the long proof.
 . "$(dirname "$0")/lib.sh"
 attached_pair
-cat >"$scratch/clusters.lua" <<L
-$at_lua
-local primary, secondary = at($offset), at($((offset + 1000)))
-primary.allow = { "backup", "gc", "changefeed", "write" }
-secondary.allow = { "restore", "write" }
-return { primary = primary, secondary = secondary, store = "file://$scratch/store" }
-L
+staying_pair_file
 cat >"$scratch/drill.lua" <<'L'
 local scenario = require "drtest.scenario"
 return scenario { name = "pair", run = function(t)

@@ -155,6 +155,17 @@ L
 	)
 }
 
+# The clusters file of an attached pair that stays: neither may be killed or overwritten.
+staying_pair_file() {
+	cat >"$scratch/clusters.lua" <<L
+$at_lua
+local primary, secondary = at($offset), at($((offset + 1000)))
+primary.allow = { "backup", "gc", "changefeed", "write" }
+secondary.allow = { "restore", "write" }
+return { primary = primary, secondary = secondary, store = "file://$scratch/store" }
+L
+}
+
 # An attached pair with a changefeed "live" that runs already, and its clusters file: the primary may be killed, by the file's own command.
 live_pair() {
 	attached_pair

@@ -6,13 +6,7 @@ command -v mariadbd >/dev/null || { echo "skipped: no mariadbd"; trap - EXIT; rm
 attached_pair
 running=()
 trap 'for p in "${running[@]}"; do kill -9 "$p" 2>/dev/null; done; for c in "$scratch"/*.pid; do [ -e "$c" ] && "$scratch/kill" "$(basename "$c" .pid)"; done; finish' EXIT
-cat >"$scratch/clusters.lua" <<L
-$at_lua
-local primary, secondary = at($offset), at($((offset + 1000)))
-primary.allow = { "backup", "gc", "changefeed", "write" }
-secondary.allow = { "restore", "write" }
-return { primary = primary, secondary = secondary, store = "file://$scratch/store" }
-L
+staying_pair_file
 quick=(--on attach --clusters "$scratch/clusters.lua" --tables 1 --table-size 500 --hold 1s --workers 4 --target 'p50<60s,lag<60s,rpo<60s' --load ledger --min-rate 20 --max-rate 20)
 follow=("$DRTEST" load ledger run --rendezvous="file://$scratch/meet" --follow)
 clean() { # what a search leaves on clusters that are not its own
