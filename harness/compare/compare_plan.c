@@ -270,6 +270,28 @@ static enum structure_verdict join_others(struct planner *l, struct pair *pair,
 	return verdict;
 }
 
+static bool is_of_key(const struct table_schema *t, size_t column)
+{
+	const struct index_key *k = t->handle >= 0 ? &t->uniques[t->handle] : NULL;
+
+	for (size_t i = 0; k && i < k->n_columns; i++)
+		if ((size_t)k->columns[i] == column)
+			return true;
+	return false;
+}
+
+/* A key's values stay as they are: ranges of both sides are cut by them. */
+static void take_as_utf8(struct table_schema *t, struct sql *here, struct sql *there)
+{
+	if (sql_flavor(here) == SQL_TIDB || sql_flavor(there) != SQL_TIDB)
+		return;
+	for (size_t i = 0; i < t->n_columns; i++) {
+		struct column *c = &t->columns[i];
+
+		c->as_utf8 = c->charset && !strcmp(c->charset, "latin1") && !is_of_key(t, i);
+	}
+}
+
 static int plan_pair_rows(struct planner *l, struct pair *pair, const struct waiting *w,
 			  struct err *e)
 {
@@ -285,6 +307,8 @@ static int plan_pair_rows(struct planner *l, struct pair *pair, const struct wai
 		return -1;
 	pair->a.crc32c = pair->b.crc32c = l->crc32c;
 	pair->a.no_md5 = pair->b.no_md5 = l->no_md5;
+	take_as_utf8(&pair->a, l->s[0], l->s[1]);
+	take_as_utf8(&pair->b, l->s[1], l->s[0]);
 	pair->a.portable_doubles = pair->b.portable_doubles = !l->same_flavor;
 	pair->count.keyless = pair->a.handle < 0;
 	others = join_others(l, pair, w, config, e, &rc);

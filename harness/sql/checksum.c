@@ -101,11 +101,6 @@ void checksum_value(struct strbuf *out, const struct column *c)
 		if (column_is_zerofill(c)) /* a sum is not filled up */
 			before = "(", after = "+0)";
 		break;
-	case COL_TIMESTAMP:
-	case COL_DATE:
-	case COL_TIME:
-	case COL_DATETIME:
-	case COL_YEAR:
 	case COL_VARCHAR:
 	case COL_TINYBLOB:
 	case COL_MEDIUMBLOB:
@@ -113,6 +108,14 @@ void checksum_value(struct strbuf *out, const struct column *c)
 	case COL_BLOB:
 	case COL_VARSTRING:
 	case COL_STRING:
+		if (c->as_utf8)
+			before = "CONVERT(", after = " USING utf8mb4)";
+		break;
+	case COL_TIMESTAMP:
+	case COL_DATE:
+	case COL_TIME:
+	case COL_DATETIME:
+	case COL_YEAR:
 	case COL_UNKNOWN:
 	default: break;
 	}
@@ -159,7 +162,7 @@ static void add_value(struct strbuf *out, const struct table_schema *t, const st
 	if (!is_plain(c) && c->type != COL_FLOAT && c->type != COL_BIT && c->type != COL_SET &&
 	    c->type != COL_ENUM) {
 		strbuf_addstr(out, "LENGTH(");
-		sql_add_name(out, c->name);
+		checksum_value(out, c);
 		strbuf_addstr(out, "),");
 	}
 	if (!bytes) {
@@ -168,7 +171,7 @@ static void add_value(struct strbuf *out, const struct table_schema *t, const st
 	}
 	/* a CAST beyond max_allowed_packet is NULL, which CONCAT_WS passes over */
 	strbuf_addstr(out, "CONVERT(");
-	sql_add_name(out, c->name);
+	checksum_value(out, c);
 	strbuf_addstr(out, " USING binary)");
 }
 

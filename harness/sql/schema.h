@@ -58,6 +58,9 @@ struct column {
 	unsigned length;           /* characters (text) or bytes (binary) declared; bits for BIT */
 	unsigned decimals; /* scale of DECIMAL, fraction digits of TIME, DATETIME, TIMESTAMP */
 	bool is_virtual;   /* virtual generated: in no log */
+	/* TiDB on the other side keeps latin1 as UTF-8: the value counts as its UTF-8. Whoever
+	 * compares says so; schema_load() does not */
+	bool as_utf8;
 	/* ROW START or ROW END of a system-versioned table: when this server wrote the row */
 	bool is_row_time;
 	unsigned ordinal; /* from 1 */
