@@ -32,7 +32,7 @@ return scenario {
 
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
-      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary", ticdc = 0 })
       primary:sql "CREATE DATABASE queue"
       fill "live"
       fill "dead"

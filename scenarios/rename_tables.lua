@@ -34,7 +34,7 @@ return scenario {
 
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
-      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary", ticdc = 0 })
       fill "live"
       fill "dead"
       feed = drill.replicate(primary, secondary, store, "exchange")

@@ -19,7 +19,7 @@ return scenario {
 
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
-      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary", ticdc = 0 })
       link = t:link { "feed", secondary }
       load = drill.load(t, primary, opt)
       feed = drill.replicate(primary, secondary, store)
