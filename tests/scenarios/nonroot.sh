@@ -13,5 +13,5 @@ cache=/var/tmp/drtest-cache-65534
 [ "$(stat -c %u "$cache" 2>/dev/null)" = 65534 ] || { echo "the template is elsewhere"; exit 0; }
 # Another user's directory in the template's place would run SQL in our servers.
 rm -rf "$cache" && mkdir "$cache"
-expect "a foreign cache is refused" 3 "belongs to another user" "${as_user[@]}" ./drtest run scenarios/failover.lua --store file --out "$here/runs"
+expect "a foreign cache is refused" 3 "is another user's" "${as_user[@]}" ./drtest run scenarios/failover.lua --store file --out "$here/runs"
 rmdir "$cache"
