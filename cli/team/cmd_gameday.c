@@ -19,7 +19,7 @@ struct request {
 	const char *on, *clusters, *window, *limit, *redundancy, *out, *live, *metrics, *webhook,
 		*webhook_secret, *max_rto, *max_rpo;
 	uint64_t seed;
-	const char *store;
+	const char *store, *tidb_version;
 	int kind; /* kill, nothing, drawn */
 	bool plan;
 	const char *set[WORDS_MAX / 2];
@@ -74,6 +74,8 @@ static const struct option_def options[] = {
 	{ "webhook", OPTION_TEXT, "URL", "see drtest run --help", AT(webhook) },
 	{ "webhook-secret", OPTION_TEXT, "@FILE", "see drtest run --help", AT(webhook_secret) },
 	{ "store", OPTION_TEXT, "s3|file", "see drtest run --help", AT(store) },
+	{ "tidb-version", OPTION_TEXT, "V", "see drtest run --help; for --on playground",
+	  AT(tidb_version) },
 	{ "plan", OPTION_FLAG, NULL, "print what would be done, and do nothing", AT(plan) },
 	{ 0 },
 };
@@ -162,6 +164,7 @@ int cmd_gameday(int argc, char **argv)
 	give(words, &n, "--clusters", q.clusters);
 	give(words, &n, "--seed", seed);
 	give(words, &n, "--store", q.store);
+	give(words, &n, "--tidb-version", q.tidb_version);
 	give(words, &n, "--out", q.out);
 	give(words, &n, "--live", q.live);
 	give(words, &n, "--metrics", q.metrics);

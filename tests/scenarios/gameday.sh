@@ -96,3 +96,6 @@ return { primary = primary, secondary = secondary, redo = "file:///nowhere", cha
 L
 expect "a primary that nobody may kill" 2 "primary.*(kill|expendable)" "$DRTEST" gameday --clusters "$scratch/clusters.lua" --plan
 nothing_left "game days"
+
+# ---- which TiDB
+expect "a version of TiDB" 2 '--tidb-version is only for --on playground' "$DRTEST" gameday --on local --tidb-version v8.5.3 --window 1s --out "$out"
