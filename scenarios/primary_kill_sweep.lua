@@ -62,6 +62,7 @@ return scenario {
         else
           -- until the log has advanced once, the changefeed catches up: what it promises begins after that
           t:eventually("the redo log advances", t:timeout "1m", function() return feed:status().resolved_ts > backup.ts end)
+          t:redo_caught_up(feed)
         end
         if phase == "steady" then strike { at = t:random_time("500ms", opt.soak) } end
         if phase == "flush" then strike { when = { request = to_store, match = "_row_", nth = 1 + t:random(2), after_bytes = t:random(3000) } } end
