@@ -8,7 +8,6 @@
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,9 +104,6 @@ static bool ask_for_tls(int fd)
 		return false;
 	request[4] = (TLS_REQUEST | PROTOCOL_41) & 0xff;
 	request[5] = (TLS_REQUEST | PROTOCOL_41) >> 8;
-	request[8] = 0;
-	request[9] = 0;
-	request[10] = 0;
 	request[11] = 1;  /* packets of 16 MiB */
 	request[12] = 45; /* utf8mb4 */
 	return send(fd, request, sizeof(request), MSG_NOSIGNAL) == (ssize_t)sizeof(request);

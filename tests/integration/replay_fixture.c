@@ -409,6 +409,29 @@ void fx_leave_intent(const char *owner, const struct ddl_statement *d, const cha
 	sql_close(holder);
 }
 
+void fx_chain_table(void)
+{
+	fx_must("DROP DATABASE IF EXISTS ch");
+	fx_must("DROP DATABASE IF EXISTS drtest_feed");
+	fx_must("CREATE DATABASE ch");
+	fx_must("CREATE TABLE ch.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+}
+
+struct replay_opts fx_replay_opts(enum replay_mode mode)
+{
+	return (struct replay_opts){ .sink = *test_server_endpoint(fx.server),
+				     .mode = mode,
+				     .tmp_dir = test_server_dir(fx.server) };
+}
+
+void fx_must_replay(struct store *log, const struct replay_opts *o, struct replay_stats *st)
+{
+	struct err e = ERR_INIT;
+
+	if (replay_run(log, o, st, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
 void fx_log_chain(struct fx_log *l, const char *name, int without)
 {
 	fx_log_begin(l, name);

@@ -20,6 +20,10 @@ void fx_source(const char *path); /* an SQL file, through the client */
 void fx_forget(void);             /* drops what replays made */
 struct store *fx_open(const char *dir);
 int fx_replay(const char *dir, enum replay_mode mode, struct replay_stats *st, struct err *e);
+/* onto the fixture's server */
+struct replay_opts fx_replay_opts(enum replay_mode mode);
+/* fails the test with what went wrong */
+void fx_must_replay(struct store *log, const struct replay_opts *o, struct replay_stats *st);
 void fx_compare(const char *name); /* tests/fixtures/redo/NAME/expected.json */
 char *fx_value(const char *query); /* one value as text; the caller frees */
 
@@ -59,6 +63,8 @@ void fx_log_free(struct fx_log *l);
  * lock of `locked`, "db.table". */
 void fx_leave_intent(const char *owner, const struct ddl_statement *d, const char *locked);
 
+/* an empty ch.t, and no record of a replay */
+void fx_chain_table(void);
 /* A whole log: 10 rows of ch.t, each changed from "step 0" to "step 4", a transaction for each
  * change. without: the number of a change that is missing, -1: none. */
 void fx_log_chain(struct fx_log *l, const char *name, int without);

@@ -19,23 +19,17 @@
 
 static void until_stops_earlier_and_never_later(void **mode)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
-				 .mode = *(enum replay_mode *)*mode,
-				 .tmp_dir = test_server_dir(fx.server) };
+	struct replay_opts o = fx_replay_opts(*(enum replay_mode *)*mode);
 	struct replay_stats st;
 	struct err e = ERR_INIT;
 	struct fx_log l;
 	char *got;
 
-	fx_must("DROP DATABASE IF EXISTS ch");
-	fx_must("DROP DATABASE IF EXISTS drtest_feed");
-	fx_must("CREATE DATABASE ch");
-	fx_must("CREATE TABLE ch.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+	fx_chain_table();
 	fx_log_chain(&l, "until", -1);
 	for (int i = 0; i < 3; i++) { /* the second time the secondary is beyond it */
 		o.until = l.ts - tso_make(15, 0);
-		if (replay_run(l.store, &o, &st, &e) < 0)
-			fail_msg("%s", e.text);
+		fx_must_replay(l.store, &o, &st);
 		got = fx_value(
 			"SELECT CONCAT_WS(' ', SUM(v = 'step 2'), SUM(v = 'step 3'), COUNT(*)) FROM ch.t");
 		assert_string_equal(got, "5 5 10");
@@ -44,8 +38,7 @@ static void until_stops_earlier_and_never_later(void **mode)
 		if (i == 1)
 			continue;
 		o.until = 0;
-		if (replay_run(l.store, &o, &st, &e) < 0)
-			fail_msg("%s", e.text);
+		fx_must_replay(l.store, &o, &st);
 		got = fx_value("SELECT COUNT(*) FROM ch.t WHERE v = 'step 4'");
 		assert_string_equal(got, "10");
 		free(got);
@@ -59,25 +52,18 @@ static void until_stops_earlier_and_never_later(void **mode)
 /* What a replay by transactions recorded is not there any more once a merge took it back. */
 static void until_by_merge_is_forgotten_by_transactions(void **unused)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
-				 .mode = REPLAY_TXN,
-				 .tmp_dir = test_server_dir(fx.server) };
+	struct replay_opts o = fx_replay_opts(REPLAY_TXN);
 	struct replay_stats st;
-	struct err e = ERR_INIT;
 	struct fx_log l;
 	char *got;
 
 	(void)unused;
-	fx_must("DROP DATABASE IF EXISTS ch");
-	fx_must("DROP DATABASE IF EXISTS drtest_feed");
-	fx_must("CREATE DATABASE ch");
-	fx_must("CREATE TABLE ch.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+	fx_chain_table();
 	fx_log_chain(&l, "taken-back", -1);
 	for (int i = 0; i < 3; i++) {
 		o.mode = i == 1 ? REPLAY_MERGE : REPLAY_TXN;
 		o.until = i == 1 ? l.ts - tso_make(15, 0) : 0;
-		if (replay_run(l.store, &o, &st, &e) < 0)
-			fail_msg("%s", e.text);
+		fx_must_replay(l.store, &o, &st);
 		got = fx_value("SELECT COUNT(*) FROM ch.t WHERE v = 'step 4'");
 		assert_string_equal(got, i == 1 ? "0" : "10");
 		free(got);
@@ -92,17 +78,12 @@ static void a_hole_around_until_is_refused_before_the_first_write(void **mode)
 	static const struct {
 		int missing, behind; /* of the changes 0 to 49 */
 	} tries[] = { { 34, 15 }, { 35, 15 }, { 35, 25 } };
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
-				 .mode = *(enum replay_mode *)*mode,
-				 .tmp_dir = test_server_dir(fx.server) };
+	struct replay_opts o = fx_replay_opts(*(enum replay_mode *)*mode);
 	struct replay_stats st;
 	struct fx_log l;
 	char *got, name[40];
 
-	fx_must("DROP DATABASE IF EXISTS ch");
-	fx_must("DROP DATABASE IF EXISTS drtest_feed");
-	fx_must("CREATE DATABASE ch");
-	fx_must("CREATE TABLE ch.t (id BIGINT PRIMARY KEY, v VARCHAR(100))");
+	fx_chain_table();
 	fx_must("INSERT INTO ch.t VALUES (1, 'kept')");
 	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
 		struct err e = ERR_INIT;
@@ -125,9 +106,7 @@ static void a_hole_around_until_is_refused_before_the_first_write(void **mode)
 /* Rows that came, went and changed their key behind the point, and a unique value that moved. */
 static void what_is_behind_until_is_taken_back(void **mode)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
-				 .mode = *(enum replay_mode *)*mode,
-				 .tmp_dir = test_server_dir(fx.server) };
+	struct replay_opts o = fx_replay_opts(*(enum replay_mode *)*mode);
 	struct replay_stats st;
 	struct err e = ERR_INIT;
 	struct fx_log l;
@@ -157,8 +136,7 @@ static void what_is_behind_until_is_taken_back(void **mode)
 	fx_log_end(&l);
 	for (int i = 0; i < 2; i++) {
 		o.until = i ? point : 0;
-		if (replay_run(l.store, &o, &st, &e) < 0)
-			fail_msg("%s", e.text);
+		fx_must_replay(l.store, &o, &st);
 		got = fx_value("SELECT GROUP_CONCAT(id, v ORDER BY id) FROM bk.t");
 		assert_string_equal(got, i ? "1a,2b,3c2,4d" : "2c2,3a,4d4,5e");
 		free(got);
@@ -172,8 +150,7 @@ static void what_is_behind_until_is_taken_back(void **mode)
 	fx_log_ddl(&l, "bk", "t", 5, "ALTER TABLE t ADD COLUMN w INT");
 	fx_log_end(&l);
 	o.until = 0;
-	if (replay_run(l.store, &o, &st, &e) < 0)
-		fail_msg("%s", e.text);
+	fx_must_replay(l.store, &o, &st);
 	o.until = point;
 	assert_int_equal(replay_run(l.store, &o, &st, &e), -1);
 	assert_int_equal(e.kind, ERR_USAGE);
@@ -285,9 +262,7 @@ static struct ddl_statement begun(struct fx_log *l, const char *query, unsigned 
  * any more, and need none. */
 static void a_drop_whose_end_was_not_recorded_needs_no_rows_again(void **mode)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
-				 .mode = *(enum replay_mode *)*mode,
-				 .tmp_dir = test_server_dir(fx.server) };
+	struct replay_opts o = fx_replay_opts(*(enum replay_mode *)*mode);
 	struct replay_stats st;
 	struct err e = ERR_INIT;
 	struct fx_log l;
@@ -300,9 +275,7 @@ static void a_drop_whose_end_was_not_recorded_needs_no_rows_again(void **mode)
 	assert_int_equal(e.kind, ERR_USAGE);
 	assert_non_null(strstr(e.text, "which can't be taken back"));
 	o.until = 0;
-	e = (struct err)ERR_INIT;
-	if (replay_run(l.store, &o, &st, &e) < 0)
-		fail_msg("%s", e.text);
+	fx_must_replay(l.store, &o, &st);
 	assert_int_equal(st.ddls, 1);
 	fx_log_free(&l);
 }
@@ -310,11 +283,8 @@ static void a_drop_whose_end_was_not_recorded_needs_no_rows_again(void **mode)
 /* One died before its ALTER began; then somebody goes back behind rows that it had written. */
 static void what_is_taken_back_before_a_ddl_that_was_begun_is_written_again(void **mode)
 {
-	struct replay_opts o = { .sink = *test_server_endpoint(fx.server),
-				 .mode = *(enum replay_mode *)*mode,
-				 .tmp_dir = test_server_dir(fx.server) };
+	struct replay_opts o = fx_replay_opts(*(enum replay_mode *)*mode);
 	struct replay_stats st;
-	struct err e = ERR_INIT;
 	struct fx_log l;
 	struct ddl_statement d = begun(&l, "ALTER TABLE `b`.`t` ADD COLUMN w INT", 5);
 	char *got;
@@ -323,8 +293,7 @@ static void what_is_taken_back_before_a_ddl_that_was_begun_is_written_again(void
 	fx_leave_intent(OWNER, &d, "b.t");
 	for (int i = 0; i < 2; i++) {
 		o.until = i ? 0 : d.at.commit_ts - tso_make(1, 1);
-		if (replay_run(l.store, &o, &st, &e) < 0)
-			fail_msg("%s", e.text);
+		fx_must_replay(l.store, &o, &st);
 		got = fx_value("SELECT GROUP_CONCAT(id, v ORDER BY id) FROM b.t");
 		assert_string_equal(got, i ? "1first,2second" : "1first");
 		free(got);
