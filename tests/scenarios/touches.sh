@@ -83,7 +83,10 @@ for line in calls():
         continue
     if re.search(r'= -1 E', rest):
         continue
-    for fd, path in re.findall(r'(?:(AT_FDCWD|\d+)(?:<[^>]*>)?, )?"((?:[^"\\]|\\.)*)"', rest)[:2]:
+    paths = re.findall(r'(?:(AT_FDCWD|\d+)(?:<[^>]*>)?, )?"((?:[^"\\]|\\.)*)"', rest)[:2]
+    if 'link' in call and not call.startswith('unlink'):
+        paths = paths[1:]  # of a link, what it leads to is read alone (MinIO's program beside its data); the new name is what is made
+    for fd, path in paths:
         if not path.startswith('/'):
             continue  # beside what was opened, which is told where it was opened; the working directory is held below
         if not any(path.startswith(x) for x in MAY):
