@@ -5,7 +5,12 @@ local kinds = native.kinds()
 local verbs = {}
 
 local Fault = {}
-Fault.__index = Fault
+local of_fault = { o = true, kind = true, handle = true, text = true } -- not each fault has each
+Fault.__index = function(_, key)
+  local f = rawget(Fault, key)
+  if f == nil and not of_fault[key] then steps.no_name("a fault", key, Fault) end
+  return f
+end
 Fault.__tostring = function(f) return f.handle and tostring(f.handle) or f.text end
 
 local own = { at = true, lasts = true, when = true, part = true, disaster = true, may_die = true, later = true }
@@ -183,7 +188,7 @@ function verbs:duration(text) return steps.duration(text) end -- luacheck: ignor
 -- ---- schedules: data, made into faults with their times by the run's seed
 
 local Schedule = {}
-Schedule.__index = Schedule
+Schedule.__index = function(_, key) return rawget(Schedule, key) or steps.no_name("a schedule", key, Schedule) end
 
 local function drawn(range)
   if type(range) == "table" then

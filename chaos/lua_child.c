@@ -32,7 +32,7 @@ static const struct owned_ops ops = { .close = child_close };
 
 struct lua_child *lua_child_check(lua_State *L, int index)
 {
-	return *(struct lua_child **)luaL_checkudata(L, index, CHILD_METATABLE);
+	return *(struct lua_child **)lua_object(L, index, CHILD_METATABLE);
 }
 
 /* "@PATH" of a file with the sink's URI: its password must not be in argv, and standard input has
@@ -178,6 +178,7 @@ void lua_child_open(lua_State *L)
 	lua_setfield(L, -2, "__tostring");
 	lua_newtable(L);
 	luaL_register(L, NULL, methods);
+	lua_methods(L, "process");
 	lua_pushvalue(L, -1);
 	lua_setfield(L, -3, "__index");
 	lua_remove(L, -2);

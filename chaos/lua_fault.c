@@ -153,7 +153,7 @@ bool lua_is_a(lua_State *L, int index, const char *metatable)
 
 static struct lua_fault *check_fault(lua_State *L, int index)
 {
-	return *(struct lua_fault **)luaL_checkudata(L, index, FAULT_METATABLE);
+	return *(struct lua_fault **)lua_object(L, index, FAULT_METATABLE);
 }
 
 /* k: NULL of a link. */

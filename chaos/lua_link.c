@@ -72,7 +72,7 @@ int lua_link_make(lua_State *L)
 
 struct lua_link *lua_link_check(lua_State *L, int index)
 {
-	return *(struct lua_link **)luaL_checkudata(L, index, LINK_METATABLE);
+	return *(struct lua_link **)lua_object(L, index, LINK_METATABLE);
 }
 
 static int link_text(lua_State *L)
@@ -130,6 +130,7 @@ void lua_link_metatable(lua_State *L)
 	lua_setfield(L, -2, "__tostring");
 	lua_newtable(L);
 	luaL_register(L, NULL, methods);
+	lua_methods(L, "link");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 }

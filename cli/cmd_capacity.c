@@ -59,7 +59,7 @@ int cmd_capacity(int argc, char **argv)
 	size_t n = 0, n_made = 0;
 	int rc;
 
-	words[n++] = "run";
+	words[n++] = "capacity";
 	words[n++] = "capacity"; /* found wherever drtest's scenarios are */
 	for (int i = 1; i < argc; i++) {
 		const char *name = argv[i], *value = NULL;

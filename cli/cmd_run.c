@@ -88,7 +88,8 @@ static int take_max_rpo(void *into, const char *text, struct err *e)
 
 	if (*text && text[strspn(text, "0123456789")] == '\0' && strlen(text) < 16)
 		o->max_lost = strtoll(text, NULL, 10);
-	else if ((o->max_rpo_ms = duration_parse_ms(text)) < 0)
+	else if (!text[strspn(text, "0123456789.")] || /* "1.5": neither of both */
+		 (o->max_rpo_ms = duration_parse_ms(text)) < 0)
 		return option_wants(e, text,
 				    "a time such as 5s (the data-loss window), or a number of lost "
 				    "transactions");
@@ -100,7 +101,7 @@ static int take_max_rto(void *into, const char *text, struct err *e)
 	struct run_opts *o = &((struct request *)into)->o;
 
 	o->max_rto_ms = duration_parse_ms(text);
-	return o->max_rto_ms < 0 ? option_wants(e, text, "a time as 30s") : 0;
+	return o->max_rto_ms < 0 ? option_wants(e, text, "a time such as 30s") : 0;
 }
 
 static int take_metrics(void *into, const char *text, struct err *e)
@@ -260,6 +261,7 @@ int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char
 
 int cmd_run(int argc, char **argv)
 {
+	struct command_def c = command; /* of the command that the user typed */
 	struct request q = { .o = { .out = "runs",
 				    .seed = 42,
 				    .timeout_ms = 30 * 60 * 1000,
@@ -271,18 +273,20 @@ int cmd_run(int argc, char **argv)
 	struct run_opts *o = &q.o;
 	struct err e = ERR_INIT;
 	char *dir = NULL;
-	int rc = options_parse(&command, argc, argv, &q), code;
+	int rc, code;
 
+	c.name = argv[0];
+	rc = options_parse(&c, argc, argv, &q);
 	if (rc)
 		return rc == 1 ? EXIT_PASS : EXIT_USAGE;
 	if (optind == argc)
-		return options_wrong(&command, "missing %s, for example %s", command.operand,
-				     command.example);
-	o->file = options_scenario("run", argv[optind]);
+		return options_wrong(&c, "missing %s, for example %s", c.operand, c.example);
+	o->file = options_scenario(c.name, argv[optind]);
 	if (!o->file)
 		return EXIT_USAGE;
 	if (is_suite(o->file)) {
-		fprintf(stderr, "drtest run: %s is a suite: drtest suite %s\n", o->file, o->file);
+		fprintf(stderr, "drtest %s: %s is a suite: drtest suite %s\n", c.name, o->file,
+			o->file);
 		return EXIT_USAGE;
 	}
 	o->set = q.set;
@@ -292,25 +296,28 @@ int cmd_run(int argc, char **argv)
 		o->ground = o->clusters ? &ground_attach : ground_default();
 	if (o->clusters && !o->ground->use_file) {
 		fprintf(stderr,
-			"drtest run: --clusters: the ground %s takes no clusters file (--on attach)\n",
-			o->ground->name);
+			"drtest %s: --clusters: the ground %s takes no clusters file (--on attach)\n",
+			c.name, o->ground->name);
 		return EXIT_USAGE;
 	}
 	if (o->tidb_version && !o->ground->tidb) {
 		fprintf(stderr,
-			"drtest run: --tidb-version is only for --on playground, not for the "
+			"drtest %s: --tidb-version is only for --on playground, not for the "
 			"ground %s\n",
-			o->ground->name);
+			c.name, o->ground->name);
 		return EXIT_USAGE;
 	}
 	if ((q.w.prometheus && fs_may_write(q.w.prometheus, &e) < 0 &&
 	     err_wrap(&e, "--prometheus") < 0) ||
 	    (q.w.folder_file && fs_may_write(q.w.folder_file, &e) < 0 &&
 	     err_wrap(&e, "--folder-file") < 0)) {
-		fprintf(stderr, "drtest run: %s\n", e.text);
+		fprintf(stderr, "drtest %s: %s\n", c.name, e.text);
 		return EXIT_USAGE;
 	}
-	if (!o->plan && !notify_open(&q.w.notify, "run"))
+	if (o->ground->use_file && !o->clusters)
+		return options_wrong(&c, "--on %s needs --clusters FILE (see docs/CLUSTERS.md)",
+				     o->ground->name);
+	if (!o->plan && !notify_open(&q.w.notify, c.name))
 		return EXIT_USAGE;
 	code = run_with_reports(o, &q.w, &dir);
 	notify_close(&q.w.notify);

@@ -108,7 +108,7 @@ static int take_on_off(const char *text, bool *out, struct err *e)
 /* "" is none, and would be taken for the present folder or for no option at all. */
 static bool is_place(const char *arg)
 {
-	static const char *const places[] = { "FILE", "DIR", "URI", "URL", "NAME" };
+	static const char *const places[] = { "FILE", "DIR", "URI", "URL", "NAME", "HOST" };
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 		if (!strcmp(arg, places[i]))
@@ -265,9 +265,21 @@ static int refuse_unknown(const struct command_def *c, const char *arg, const st
 		     : options_wrong(c, "unknown option %s", word);
 }
 
+/* "-seed": getopt took its first letter for an option. NULL: the word is a letter or several. */
+static const char *long_of_one_hyphen(char *const *argv)
+{
+	const char *now = argv[optind], *before = argv[optind - 1];
+
+	if (now && now[0] == '-' && now[1] == (char)optopt && now[2])
+		return now;
+	return before[0] == '-' && before[1] == (char)optopt && before[2] ? before : NULL;
+}
+
 /* What getopt_long() did not take. */
 static int refuse_option(const struct command_def *c, char *const *argv, const struct option *longs)
 {
+	const char *word;
+
 	if (optopt < VALUE_FIRST && optopt)
 		for (const struct option_def *o = c->options; o->name; o++)
 			if (o->letter == optopt)
@@ -279,6 +291,8 @@ static int refuse_option(const struct command_def *c, char *const *argv, const s
 						     ? "--%s needs a value"
 						     : "--%s takes no value",
 					     o->name);
+	if (optopt && (word = long_of_one_hyphen(argv)))
+		return refuse_unknown(c, word, longs);
 	if (optopt)
 		return options_wrong(c, "unknown option -%c", optopt);
 	return refuse_unknown(c, argv[optind - 1], longs);
@@ -298,6 +312,22 @@ static int argument_of(const struct option_def *o)
 	if (o->kind == OPTION_FLAG || o->kind == OPTION_OFF)
 		return no_argument;
 	return o->kind == OPTION_IGNORED && !o->arg ? optional_argument : required_argument;
+}
+
+/* One operand too many, and the last that was expected. */
+static int refuse_operand(const struct command_def *c, const char *word, const char *before)
+{
+	/* a hyphen that an editor or a chat made longer: en dash, em dash, minus */
+	static const char *const dashes[] = { "\u2013", "\u2014", "\u2212" };
+
+	for (size_t i = 0; i < sizeof(dashes) / sizeof(dashes[0]); i++)
+		if (!strncmp(word, dashes[i], 3))
+			return options_wrong(c,
+					     "unexpected argument '%.80s': an option begins with "
+					     "two hyphens (--)",
+					     word);
+	return before ? options_wrong(c, "unexpected argument '%.80s' after '%.80s'", word, before)
+		      : options_wrong(c, "unexpected argument '%.80s'", word);
 }
 
 int options_parse(const struct command_def *c, int argc, char **argv, void *into)
@@ -344,10 +374,8 @@ int options_parse(const struct command_def *c, int argc, char **argv, void *into
 			return 2;
 	}
 	if (argc - optind > c->operands_max)
-		return c->example ? options_wrong(c, "missing %s, for example %s", c->operand,
-						  c->example)
-				  : options_wrong(c, "unexpected argument '%.80s'",
-						  argv[optind + c->operands_max]);
+		return refuse_operand(c, argv[optind + c->operands_max],
+				      c->operands_max ? argv[optind + c->operands_max - 1] : NULL);
 	return 0;
 }
 

@@ -58,7 +58,7 @@ return scenario {
         -- the log begins at its checkpoint: so must the backup, and TiDB can be read there. A moment with something to replay tells more.
         for _ = 1, 100 do
           local meta = t.redo.meta(live.redo)
-          if t.planning() or meta.checkpoint_ts < meta.resolved_ts then break end
+          if t:planning() or meta.checkpoint_ts < meta.resolved_ts then break end
           t:sleep "20ms"
         end
         copy = t.redo.copy(live.redo, store:url "redo/copy")
@@ -88,11 +88,11 @@ return scenario {
       t:figure("replay_seconds", replay.seconds)
       t:figure("replayed_rows", replay.rows)
       t:figure("rpo_ms", loss_ms)
-      t:check("the replay is fast enough", t.planning() or replay.seconds * 1000 <= t:duration(opt.max_replay), text.seconds(replay.seconds))
-      if not t.planning() and loss_ms > 5000 then
+      t:check("the replay is fast enough", t:planning() or replay.seconds * 1000 <= t:duration(opt.max_replay), text.seconds(replay.seconds))
+      if not t:planning() and loss_ms > 5000 then
         t:note(("a disaster now would lose %s of writes: more than the log's flush interval promises"):format(text.seconds(loss_ms / 1000)))
       end
-      t:check("the loss would be small enough", t.planning() or loss_ms <= t:duration(opt.max_loss), text.seconds(loss_ms / 1000))
+      t:check("the loss would be small enough", t:planning() or loss_ms <= t:duration(opt.max_loss), text.seconds(loss_ms / 1000))
       return ("a disaster then: %s of writes lost, replay of %s rows in %s"):format(text.seconds(loss_ms / 1000), text.commas(replay.rows),
         text.seconds(replay.seconds))
     end)

@@ -184,7 +184,7 @@ static const struct owned_ops ops = { load_close, load_health, load_sample };
 
 static struct lua_load *check_load(lua_State *L)
 {
-	return ((struct face *)luaL_checkudata(L, 1, LOAD_METATABLE))->l;
+	return ((struct face *)lua_object(L, 1, LOAD_METATABLE))->l;
 }
 
 /* For what a load of shards can't. */
@@ -791,6 +791,7 @@ int lua_load_open(lua_State *L)
 	luaL_register(L, NULL, methods);
 	lua_rename_method(L, "load", "lost", "wait_disconnected");
 	lua_rename_method(L, "load", "window", "interval");
+	lua_methods(L, "load");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_pushcfunction(L, make);

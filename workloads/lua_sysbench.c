@@ -20,7 +20,7 @@
 #define STOP_MS 10000
 #define LOG_BYTES_MAX ((size_t)64 << 20)
 
-#define LOAD_METATABLE "drtest.sysbench"
+#define LOAD_METATABLE "drtest.load"
 
 struct sysbench {
 	struct proc *proc;
@@ -101,7 +101,7 @@ uint64_t sysbench_count(const char *text)
 
 static struct sysbench *check(lua_State *L)
 {
-	return ((struct face *)luaL_checkudata(L, 1, LOAD_METATABLE))->s;
+	return ((struct face *)lua_object(L, 1, LOAD_METATABLE))->s;
 }
 
 static struct lua_cluster *target(lua_State *L, const char *what)
@@ -374,6 +374,7 @@ int lua_sysbench_open(lua_State *L)
 	lua_newtable(L);
 	luaL_register(L, NULL, methods);
 	lua_rename_method(L, "load", "lost", "wait_disconnected");
+	lua_methods(L, "load of sysbench");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_pushcfunction(L, make);

@@ -142,7 +142,7 @@ int cmd_gameday(int argc, char **argv)
 {
 	static const char *const kinds[] = { "kind=kill", "kind=nothing", "kind=drawn" };
 	struct request q = { 0 };
-	const char *words[2 * WORDS_MAX + 40] = { "run" }, *ground;
+	const char *words[2 * WORDS_MAX + 40] = { "gameday" }, *ground;
 	char *set[4] = { NULL }, seed[24], *machine, *file;
 	int n = 1, rc = options_parse(&command, argc, argv, &q), code;
 

@@ -76,7 +76,7 @@ struct lua_cluster *lua_cluster_new(lua_State *L, const char *name)
 
 struct lua_cluster *lua_cluster_check(lua_State *L, int index)
 {
-	return *(struct lua_cluster **)luaL_checkudata(L, index, METATABLE);
+	return *(struct lua_cluster **)lua_object(L, index, METATABLE);
 }
 
 struct lua_cluster *lua_cluster_alive(lua_State *L, int index, const char *what)
@@ -539,6 +539,7 @@ int lua_cluster_open(lua_State *L)
 	lua_rename_method(L, "cluster", "now", "current_tso");
 	lua_rename_method(L, "cluster", "left_out", "ineligible_tables");
 	lua_rename_method(L, "cluster", "take_back", "flashback");
+	lua_methods(L, "cluster");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_feed_metatable(L);

@@ -231,7 +231,7 @@ void lua_feeds_dead(struct runtime *r, const struct lua_cluster *source)
 
 struct lua_feed *lua_feed_check(lua_State *L, int index)
 {
-	return *(struct lua_feed **)luaL_checkudata(L, index, METATABLE);
+	return *(struct lua_feed **)lua_object(L, index, METATABLE);
 }
 
 /* 0 with *st; in plan mode zeros. */
@@ -366,6 +366,7 @@ void lua_feed_metatable(lua_State *L)
 	lua_setfield(L, -2, "__tostring");
 	lua_newtable(L);
 	luaL_register(L, NULL, methods);
+	lua_methods(L, "feed");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 }

@@ -79,7 +79,7 @@ static char *bucket_uri(const struct runtime *r, const struct lua_store *s, cons
 
 struct lua_store *lua_store_check(lua_State *L, int index)
 {
-	return *(struct lua_store **)luaL_checkudata(L, index, METATABLE);
+	return *(struct lua_store **)lua_object(L, index, METATABLE);
 }
 
 static struct lua_store *check_store(lua_State *L)
@@ -303,6 +303,7 @@ int lua_store_open(lua_State *L)
 	lua_setfield(L, -2, "__tostring");
 	lua_newtable(L);
 	luaL_register(L, NULL, methods);
+	lua_methods(L, "store");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_pushcfunction(L, make);

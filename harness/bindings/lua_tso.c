@@ -19,7 +19,7 @@ void lua_tso_push(lua_State *L, tso_t ts)
 
 tso_t lua_tso_check(lua_State *L, int index)
 {
-	return *(tso_t *)luaL_checkudata(L, index, METATABLE);
+	return *(tso_t *)lua_object(L, index, METATABLE);
 }
 
 static int text(lua_State *L)
@@ -99,6 +99,7 @@ int lua_tso_open(lua_State *L)
 	luaL_register(L, NULL, meta);
 	lua_newtable(L);
 	luaL_register(L, NULL, methods);
+	lua_methods(L, "tso");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_pushcfunction(L, make);

@@ -371,7 +371,7 @@ static int same(lua_State *L)
 
 /* ---- a state that is held ---- */
 
-#define HELD "drtest.held"
+#define HELD "drtest.snapshot"
 
 static void held_close(void *object, bool keep)
 {
@@ -385,7 +385,7 @@ static void held_close(void *object, bool keep)
 
 struct held *lua_verify_held(lua_State *L, int index)
 {
-	return *(struct held **)luaL_checkudata(L, index, HELD);
+	return *(struct held **)lua_object(L, index, HELD);
 }
 
 /* The check reads the cluster, and the ledger, as they were when they were held. */
@@ -683,6 +683,7 @@ int lua_verify_open(lua_State *L)
 	lua_newtable(L);
 	lua_pushcfunction(L, release);
 	lua_setfield(L, -2, "release");
+	lua_methods(L, "snapshot");
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_newtable(L);

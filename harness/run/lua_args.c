@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/base/clock.h"
+#include "harness/base/nearest.h"
 #include "harness/run/runtime.h"
 
 #define ERROR_METATABLE "drtest.error"
@@ -30,6 +31,35 @@ int lua_usage(lua_State *L, const char *fmt, ...)
 
 	va_start(ap, fmt);
 	vsnprintf(e.text, sizeof(e.text), fmt, ap);
+	va_end(ap);
+	return lua_raise(L, &e);
+}
+
+/* "mine.lua:12: ", of the innermost line of a file: our own Lua has no place for a reader. */
+static void script_line(lua_State *L, char *out, size_t size)
+{
+	lua_Debug ar;
+
+	*out = '\0';
+	for (int level = 1; lua_getstack(L, level, &ar); level++) {
+		lua_getinfo(L, "Sl", &ar);
+		if (ar.source[0] == '@' && ar.currentline > 0) {
+			snprintf(out, size, "%.300s:%d: ", ar.source + 1, ar.currentline);
+			return;
+		}
+	}
+}
+
+int lua_misspelt(lua_State *L, const char *fmt, ...)
+{
+	struct err e = { .kind = ERR_USAGE, .code = LUA_MISSPELT };
+	va_list ap;
+	size_t n;
+
+	script_line(L, e.text, sizeof(e.text));
+	n = strlen(e.text);
+	va_start(ap, fmt);
+	vsnprintf(e.text + n, sizeof(e.text) - n, fmt, ap);
 	va_end(ap);
 	return lua_raise(L, &e);
 }
@@ -125,6 +155,91 @@ void lua_fields(lua_State *L, int index, const char *what, const struct field *f
 		take_field(L, what, f);
 		lua_pop(L, 1);
 	}
+}
+
+/* ---- objects */
+
+#define PREFIX "drtest." /* of each metatable's name */
+#define NAMES_MAX 128
+
+/* The name under which the running function is a method of the metatable's objects; NULL: it is
+ * none. It stays alive with the table. */
+static const char *method_name(lua_State *L, const char *metatable)
+{
+	const char *name = NULL;
+	lua_Debug ar;
+	int top = lua_gettop(L);
+
+	if (!lua_getstack(L, 0, &ar) || !lua_getinfo(L, "f", &ar))
+		return NULL;
+	luaL_getmetatable(L, metatable);
+	lua_getfield(L, -1, "__index");
+	lua_pushnil(L);
+	while (lua_istable(L, top + 3) && !name && lua_next(L, top + 3)) {
+		if (lua_rawequal(L, -1, top + 1) && lua_type(L, -2) == LUA_TSTRING)
+			name = lua_tostring(L, -2);
+		lua_pop(L, 1);
+	}
+	lua_settop(L, top);
+	return name;
+}
+
+void *lua_object(lua_State *L, int index, const char *metatable)
+{
+	const char *kind = metatable + strlen(PREFIX), *method;
+	void *u = lua_touserdata(L, index);
+	char line[400];
+	lua_Debug ar = { 0 };
+	bool is = false;
+
+	if (u && lua_getmetatable(L, index)) {
+		luaL_getmetatable(L, metatable);
+		is = lua_rawequal(L, -1, -2);
+		lua_pop(L, 2);
+	}
+	if (is)
+		return u;
+	method = index == 1 ? method_name(L, metatable) : NULL;
+	script_line(L, line, sizeof(line));
+	if (method)
+		lua_misspelt(L, "%s is a method of a %s: call it with a colon, %s:%s(…)", method,
+			     kind, kind, method);
+	if (lua_getstack(L, 0, &ar))
+		lua_getinfo(L, "n", &ar);
+	lua_usage(L, "%sargument %d of %s must be a %s, not %s", line, index,
+		  ar.name ? ar.name : "this call", kind, luaL_typename(L, index));
+	return NULL; /* not reached */
+}
+
+int lua_no_name(lua_State *L, const char *owner, const char *name, int index)
+{
+	const char *names[NAMES_MAX], *meant;
+	size_t n = 0;
+
+	lua_pushnil(L);
+	while (n < NAMES_MAX && lua_next(L, index)) {
+		if (lua_type(L, -2) == LUA_TSTRING)
+			names[n++] = lua_tostring(L, -2); /* stays alive in the table */
+		lua_pop(L, 1);
+	}
+	meant = nearest(name, names, n);
+	return meant ? lua_misspelt(L, "%s has no '%s': did you mean '%s'?", owner, name, meant)
+		     : lua_misspelt(L, "%s has no '%s' (docs/SCENARIOS.md)", owner, name);
+}
+
+static int no_method(lua_State *L)
+{
+	return lua_no_name(L, lua_tostring(L, lua_upvalueindex(1)),
+			   lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?", 1);
+}
+
+void lua_methods(lua_State *L, const char *kind)
+{
+	lua_newtable(L);
+	lua_pushfstring(L, "a %s", kind);
+	lua_pushcclosure(L, no_method, 1);
+	lua_setfield(L, -2, "__index");
+	lua_setmetatable(L, -2);
 }
 
 /* ---- names of the version before */

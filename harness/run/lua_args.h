@@ -10,6 +10,10 @@
 int lua_raise(lua_State *L, const struct err *e);
 /* a wrong call in the script */
 int lua_usage(lua_State *L, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same for a name that does not exist, with its place in the script: such an error does not
+ * depend on what a run brings, so the plan before the run finds it (its code is LUA_MISSPELT). */
+#define LUA_MISSPELT 1
+int lua_misspelt(lua_State *L, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const struct err *lua_error_at(lua_State *L, int index); /* NULL: no such userdata */
 
 /* Reads optional fields of the table at index; an unknown field or a wrong type is a usage error of
@@ -25,6 +29,17 @@ struct field {
 void lua_fields(lua_State *L, int index, const char *what, const struct field *fields);
 /* a field of the table on top */
 void lua_set_number(lua_State *L, const char *name, double value);
+
+/* ---- objects: userdata with a metatable "drtest.KIND" */
+
+/* The object at index; anything else is a wrong call, also a method that is called with a dot. */
+void *lua_object(lua_State *L, int index, const char *metatable);
+/* The table on top has the methods of a kind, "cluster": a name that it lacks is an error from now
+ * on, with the one that was probably meant. */
+void lua_methods(lua_State *L, const char *kind);
+/* For objects that are tables: owner ("a fault", "t") has no such name; those that there are, are
+ * the keys of the table at index. */
+int lua_no_name(lua_State *L, const char *owner, const char *name, int index);
 
 /* ---- names of the version before: they work, and the new name is told once a run */
 

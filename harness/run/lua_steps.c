@@ -118,7 +118,7 @@ static void judged(struct runtime *r, enum verdict verdict, const char *name, co
 	if (verdict != VERDICT_PASS) {
 		char line[768];
 
-		snprintf(line, sizeof(line), "%s: %s", name, evidence);
+		snprintf(line, sizeof(line), "%s%s%s", name, *evidence ? ": " : "", evidence);
 		pthread_mutex_lock(&r->lock);
 		console_remark(r->console, verdict == VERDICT_FAIL ? "FAILED" : "UNKNOWN", line);
 		pthread_mutex_unlock(&r->lock);
@@ -416,6 +416,20 @@ static int disaster_at(lua_State *L)
 	return 1;
 }
 
+/* no_name(owner, name, table): a name that is none of the table's */
+static int no_name(lua_State *L)
+{
+	luaL_checktype(L, 3, LUA_TTABLE);
+	return lua_no_name(L, luaL_checkstring(L, 1),
+			   lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?", 3);
+}
+
+/* misspelt(text): the same for what is in no table */
+static int raise_misspelt(lua_State *L)
+{
+	return lua_misspelt(L, "%s", luaL_checkstring(L, 1));
+}
+
 static int raise_usage(lua_State *L)
 {
 	return lua_usage(L, "%s", luaL_checkstring(L, 1));
@@ -459,6 +473,8 @@ int lua_steps_open(lua_State *L)
 		{ "planning", planning },
 		{ "plan", plan },
 		{ "usage", raise_usage },
+		{ "no_name", no_name },
+		{ "misspelt", raise_misspelt },
 		{ "timeout", raise_timeout },
 		{ "is_final", is_final },
 		{ "is_duration", is_duration },

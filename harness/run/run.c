@@ -23,6 +23,7 @@
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
 #include "harness/run/data_dir.h"
+#include "harness/run/lua_args.h"
 #include "harness/run/owned.h"
 #include "harness/run/preflight.h"
 #include "harness/run/runtime_impl.h"
@@ -31,6 +32,7 @@
 #define FOLDER_TRIES 100
 #define LOG_TAIL_LINES 15 /* of each process, where a run fails */
 #define VERSION_MS 5000
+#define PLAN_S 1 /* of the plan before a run on clusters of our own */
 #define CAUSE_MS 1000
 
 struct run {
@@ -345,7 +347,7 @@ static int say_error(struct run *r, const struct err *e, const char *traceback, 
 			 r->rt.step_name[0] ? text.buf + strcspn(text.buf, ":") + 2 : "");
 	fflush(stdout);
 	fprintf(stderr, "drtest: %s\n", text.buf);
-	if (traceback && e->kind == ERR_USAGE) {
+	if (traceback && (e->kind == ERR_USAGE || e->kind == ERR_SQL)) {
 		const char *p = traceback;
 
 		while (*p) {
@@ -582,8 +584,10 @@ static int ask_the_rules(struct run *r)
 {
 	const struct ground *g = r->o->ground;
 	int status = 0;
-	pid_t pid = fork();
+	pid_t pid;
 
+	fflush(stdout);
+	pid = fork();
 	if (pid < 0)
 		return EXIT_ENV;
 	if (pid == 0) {
@@ -599,11 +603,15 @@ static int ask_the_rules(struct run *r)
 		r->rt.dir = xstrdup("<run>");
 		r->rt.data_dir = xstrdup("/var/tmp/drtest-<run>");
 		/* a script may need what only a real run gives: on clusters of our own its other
-		 * errors are told when they happen */
+		 * errors, and a loop without an end, are told when they happen */
+		if (!g->clusters_stay)
+			alarm(PLAN_S);
 		if (scenario_run(&r->scenario, &e, &traceback) < 0)
-			_exit(g->clusters_stay || e.kind == ERR_UNSUPPORTED
+			_exit(g->clusters_stay || e.kind == ERR_UNSUPPORTED ||
+					      e.code == LUA_MISSPELT
 				      ? say_error(r, &e, traceback, &word)
 				      : EXIT_PASS);
+		alarm(0);
 		n = g->check ? g->check(add_finding, &findings) : 0;
 		if (n)
 			say_findings(r, n, &findings);
@@ -611,6 +619,8 @@ static int ask_the_rules(struct run *r)
 	}
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+		return EXIT_PASS;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_ENV;
 }
 
@@ -675,7 +685,7 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 		code = EXIT_ENV;
 		goto out;
 	}
-	if ((o->ground->check || o->ground->tidb) && (code = ask_the_rules(&r)) != EXIT_PASS)
+	if ((code = ask_the_rules(&r)) != EXIT_PASS)
 		goto out;
 	if (guardian_start(&e) < 0) {
 		fprintf(stderr, "drtest: %s\n", e.text);

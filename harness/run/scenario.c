@@ -35,8 +35,12 @@ static void hook(lua_State *L, lua_Debug *ar)
 
 static int strict(lua_State *L)
 {
-	return luaL_error(L, "undefined variable '%s' (scenarios have no globals: use local)",
-			  lua_isstring(L, 2) ? lua_tostring(L, 2) : "?");
+	const char *name = lua_isstring(L, 2) ? lua_tostring(L, 2) : "?";
+
+	if (!strcmp(name, "print"))
+		return lua_misspelt(L, "undefined variable 'print' (use t:note(text))");
+	return lua_misspelt(L, "undefined variable '%s' (scenarios have no globals: use local)",
+			    name);
 }
 
 /* Pushes the table `native` of scenario.lua. */
@@ -226,8 +230,12 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r,
 	chunk = xstrfmt("@%s", path);
 	rc = sandbox_load(s->L, s->source, s->source_bytes, chunk);
 	free(chunk);
-	if (rc || lua_pcall(s->L, 0, 1, 0))
-		return take_error(s->L, e);
+	if (rc || lua_pcall(s->L, 0, 1, 0)) {
+		take_error(s->L, e);
+		/* `return scenario { … }` is a tail call: its errors have lost their place */
+		return e && strncmp(e->text, path, strlen(path)) != 0 ? err_wrap(e, "%s", path)
+								      : -1;
+	}
 	if (!is_scenario(s->L))
 		return err_set(
 			e, ERR_USAGE, 0,

@@ -46,10 +46,20 @@ local fields = { name = "string", options = "table", run = "function", needs = "
 local function scenario(s)
   if type(s) ~= "table" then error("scenario needs a table: scenario { name = …, options = { … }, run = function(t, opt) … end }", 2) end
   for key, value in pairs(s) do
-    if not fields[key] then error(("scenario: unknown field '%s'"):format(tostring(key)), 2) end
+    if not fields[key] then
+      local known = {}
+      for name in pairs(fields) do known[#known + 1] = name end
+      table.sort(known)
+      local meant = type(key) == "string" and steps.nearest(key, known)
+      error(("scenario: unknown field '%s'%s"):format(tostring(key), meant and (": did you mean '%s'?"):format(meant) or
+        " (known: " .. table.concat(known, ", ") .. ")"), 2)
+    end
     if type(value) ~= fields[key] then error(("scenario: %s must be a %s, not a %s"):format(key, fields[key], type(value)), 2) end
   end
-  if not s.name or not s.name:match("^[%w_-]+$") or #s.name > 64 then error("scenario needs a name of letters, digits, _ and -", 2) end
+  if not s.name then error("scenario needs a name of letters, digits, _ and -", 2) end
+  if not s.name:match("^[%w_-]+$") or #s.name > 64 then
+    error(("scenario: the name '%s' must be at most 64 letters, digits, _ and -"):format(s.name:sub(1, 80)), 2)
+  end
   if not s.run then error("scenario needs run = function(t, opt) … end", 2) end
   s.options = s.options or {}
   if s.promotes then
@@ -70,7 +80,7 @@ T.__index = T
 
 -- What the run function says of a step is its line in the report.
 function T:step(name, run) -- luacheck: ignore self
-  if type(name) ~= "string" or type(run) ~= "function" then steps.usage("t:step takes a name and a function") end
+  if type(name) ~= "string" or name == "" or type(run) ~= "function" then steps.usage("t:step takes a name and a function") end
   steps.step_begin((name:gsub("^%d+%.%s*", "")))
   local detail = run()
   steps.step_end(detail and tostring(detail) or "")
@@ -78,7 +88,7 @@ end
 
 -- check(name, result): a result of t.verify, true or false, or a function that returns one of them.
 function T:check(name, result, evidence) -- luacheck: ignore self
-  if type(name) ~= "string" then steps.usage("t:check takes a name and a result") end
+  if type(name) ~= "string" or name == "" then steps.usage("t:check takes a name and a result") end
   if type(result) == "function" then result, evidence = result() end
   if type(result) == "table" and result.verdict then
     steps.check(name, result.verdict, result.evidence, result.findings, result.seconds, result.about)
@@ -92,7 +102,7 @@ end
 
 -- check_within(name, ms, limit_ms, evidence): a time that was measured. One that is too long on a machine that was too slow is unknown, not a failure.
 function T:check_within(name, ms, limit_ms, evidence) -- luacheck: ignore self
-  if type(name) ~= "string" or type(ms) ~= "number" or type(limit_ms) ~= "number" then
+  if type(name) ~= "string" or name == "" or type(ms) ~= "number" or type(limit_ms) ~= "number" then
     steps.usage("t:check_within takes a name, a time and its limit, both in milliseconds")
   end
   local slow = ms > limit_ms and steps.slow()
@@ -103,7 +113,7 @@ end
 -- Waits until the condition holds: a promise that is kept within the time, or a failed check that ends the run. What the condition
 -- returns beside its truth is the evidence.
 function T:eventually(name, within, condition) -- luacheck: ignore self
-  if type(name) ~= "string" or type(condition) ~= "function" then steps.usage("t:eventually takes a name, a time as \"2m\" and a function") end
+  if type(name) ~= "string" or name == "" or type(condition) ~= "function" then steps.usage("t:eventually takes a name, a time such as \"2m\" and a function") end
   local ms = steps.duration(within)
   if steps.planning() then
     steps.plan(("wait until %s (at most %s)"):format(name, tostring(within)))
@@ -188,6 +198,7 @@ end
 
 -- The same without a check: only the time is limited.
 function T:wait_until(name, within, condition) -- luacheck: ignore self
+  if type(name) ~= "string" or type(condition) ~= "function" then steps.usage("t:wait_until takes a name, a time such as \"2m\" and a function") end
   if steps.planning() then return true end
   local ms, from = steps.duration(within), steps.now()
   steps.waiting("waits until " .. name)
@@ -334,6 +345,19 @@ for old, now in pairs { in_step = "caught_up", settled = "redo_caught_up", patie
 renamed(T.verify, "t.verify.", "hold", "snapshot")
 renamed(T.verify, "t.verify.", "history", "isolation")
 
+-- A typo in a method's name is named, as a global's is; so is t.step(…), which has no t. (t.on_tidb() asks for nothing of it.)
+local function with_colon(name, f)
+  return function(self, ...)
+    if self == nil and select("#", ...) == 0 then return f(T) end
+    if getmetatable(self) ~= T and self ~= T then steps.misspelt(("%s is a method of t: call it with a colon, t:%s(…)"):format(name, name)) end
+    return f(self, ...)
+  end
+end
+for name, f in pairs(T) do
+  if type(f) == "function" and f ~= native.tso then T[name] = with_colon(name, f) end
+end
+setmetatable(T, { __index = function(_, key) steps.no_name("t", key, T) end })
+
 -- What --set takes of every scenario, and with what: the guide's own tools in the place of drtest's.
 local tools = { replay = "stock or both", compare = "sync_diff_inspector", backup = "br", load = "sysbench" }
 
@@ -386,7 +410,7 @@ local function coerce(s, set)
   end
   -- a typo in the scenario is named, as a global's is
   return setmetatable(opt, { __index = function(_, key)
-    error(("undefined option 'opt.%s': scenario %s has none of that name"):format(tostring(key), s.name), 2)
+    steps.misspelt(("undefined option 'opt.%s': scenario %s has none of that name"):format(tostring(key), s.name))
   end })
 end
 
@@ -397,7 +421,7 @@ return {
   coerce = coerce,
   choose = ways.choose,
   run = function(s, opt)
-    local t = setmetatable({ check_first = s.promotes and opt.check == "before" }, T)
+    local t = setmetatable({ check_first = s.promotes == true and opt.check == "before" }, T)
     for old, now in pairs(s.renamed or {}) do steps.renamed("the option " .. old, now) end
     s.run(t, opt)
     if faults.finish then faults.finish(t) end

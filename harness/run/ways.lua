@@ -64,7 +64,7 @@ function verbs:way(w)
     w.evidence = ("%s row%s not as the acknowledged transactions left %s"):format(text.commas(w.wrong), w.wrong == 1 and " is" or "s are",
       w.wrong == 1 and "it" or "them")
   end
-  self.ways = self.ways or {}
+  self.ways = rawget(self, "ways") or {}
   for _, other in ipairs(self.ways) do
     if other.name == w.name then steps.usage(("t:way: the way \"%s\" exists already"):format(w.name)) end
   end
@@ -76,7 +76,7 @@ end
 
 -- advise(): which of the ways to take, and why; the table's last line. Returns its name, or nil.
 function verbs:advise()
-  if not self.ways then steps.usage("t:advise: there is no t:way") end
+  if not rawget(self, "ways") then steps.usage("t:advise: there is no t:way") end
   if steps.planning() then return nil end
   local best, why = choose(self.ways)
   steps.advise(best and best.name or "", why)

@@ -69,7 +69,7 @@ with=(--on attach --clusters "$scratch/clusters.lua" --out "$out")
 run=("$DRTEST" run scenarios/failover.lua --on attach --clusters "$scratch/clusters.lua" --out "$out")
 
 # ---- the file itself
-expect "no file" 3 'the attach ground needs a clusters file' "$DRTEST" run scenarios/rehearse.lua --on attach --out "$out"
+expect "no file" 2 'drtest run: --on attach needs --clusters FILE' "$DRTEST" run scenarios/rehearse.lua --on attach --out "$out"
 expect "a file that is not there" 2 'clusters.lua: No such file' "${run[@]}"
 bad_file() { # NAME LUA PATTERN
 	printf '%s\n' "$2" >"$scratch/clusters.lua"

@@ -1,0 +1,51 @@
+#!/bin/bash
+# Mistakes of somebody who is new: each is answered by one line that names it and says what was probably meant, before anything is started.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+out=$scratch/runs
+failover=(run scenarios/failover.lua --out "$out")
+drtest() { # NAME EXIT PATTERN ARGUMENT…: an error's line is the only one
+	local name=$1 want=$2 pattern=$3
+	shift 3
+	expect "$name" "$want" "$pattern" "$DRTEST" "$@"
+	[ "$want" -lt 2 ] || [ "$(grep -Ec '^drtest( [a-z]+)?: ' "$scratch/out")" = 1 ] && ok || bad "$name: not one line: $(cat "$scratch/out")"
+}
+
+# ---- the command line
+drtest "two scenarios" 2 "^drtest run: unexpected argument 'scenarios/rehearse.lua' after 'scenarios/failover.lua'" "${failover[@]}" scenarios/rehearse.lua
+drtest "two suites" 2 "^drtest suite: unexpected argument 'b' after 'nightly'" suite nightly b
+drtest "two scenarios of a sweep" 2 "^drtest sweep: unexpected argument 'b' after 'failover'" sweep failover b
+drtest "a dash that an editor made" 2 "'—seed': an option begins with two hyphens" "${failover[@]}" —seed 4
+drtest "one hyphen" 2 'unknown option -seed: did you mean --seed' "${failover[@]}" -seed 4
+drtest "a number that is neither a time nor a count" 2 "max-rpo: '1.5' is not a time such as 5s" "${failover[@]}" --max-rpo 1.5
+drtest "attach without clusters" 2 '^drtest run: --on attach needs --clusters FILE' "${failover[@]}" --on attach --plan
+drtest "a game day's options are the game day's" 2 '^drtest gameday: --clusters: the ground local takes no clusters file' gameday --on local --clusters examples/tiup-cluster.lua
+drtest "so are those of a search" 2 "^drtest capacity: --on: 'x' is not a ground" capacity --on x
+
+# ---- a scenario
+script() { # NAME EXIT PATTERN BODY
+	printf 'local scenario = require "drtest.scenario"\nreturn scenario { name = "mine", run = function(t)\n%s\nend }\n' "$4" >"$scratch/mine.lua"
+	drtest "$1" "$2" "$3" run "$scratch/mine.lua" --on local --store file --out "$out"
+}
+file() { # NAME PATTERN TEXT
+	printf '%s\n' "$3" >"$scratch/mine.lua"
+	drtest "$1" 2 "$2" run "$scratch/mine.lua" --on local --store file --out "$out"
+}
+file "a field's name" "mine.lua: scenario: unknown field 'option': did you mean 'options'" 'return require "drtest.scenario" { name = "x", option = {}, run = function() end }'
+file "a name with a blank" "mine.lua: scenario: the name 'my drill' must be" 'return require "drtest.scenario" { name = "my drill", run = function() end }'
+file "no name" 'mine.lua: scenario needs a name' 'return require "drtest.scenario" { run = function() end }'
+script "a method of t" 2 "mine.lua:3: t has no 'stepp': did you mean 'step'" 't:stepp("x", function() end)'
+script "a dot for a colon" 2 'mine.lua:3: step is a method of t: call it with a colon' 't.step("x", function() end)'
+script "a method of a cluster, in a late step" 2 "mine.lua:3: a cluster has no 'quarry': did you mean 'query'" \
+	't:step("x", function() t:cluster { name = "a" }:quarry("SELECT 1") end)'
+script "a dot for a cluster's colon" 2 'mine.lua:3: query is a method of a cluster: call it with a colon' 't:step("x", function() t:cluster { name = "a" }.query("SELECT 1") end)'
+script "a method of a load" 2 "a load has no 'strat': did you mean 'start'" 't:load { "oltp_write_only" }:strat()'
+script "a method of a store" 2 "a store has no 'uri': did you mean 'url'" 't:store { buckets = { "redo" } }:uri("redo")'
+script "a method of a TSO" 2 "a tso has no 'tme': did you mean 'time'" 't.tso("435844546560000001"):tme()'
+script "print" 2 "undefined variable 'print' .use t:note" 'print("here")'
+[ -z "$(ls -A "$out" 2>/dev/null)" ] && ok || bad "a mistake left $(ls "$out")"
+script "a dot where t is not needed" 0 '' 't:check("not on TiDB", not t.on_tidb())'
+script "a check without a name" 2 't:check takes a name' 't:check("", true)'
+script "a check without a word" 1 '^      FAILED: no word$' 't:check("no word", false)'
+script "a wrong statement has its line" 3 "  at $scratch/mine.lua:3" 't:step("x", function() t:cluster { name = "a" }:query("SELEC 1") end)'
+nothing_left "mistakes"
