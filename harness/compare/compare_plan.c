@@ -64,9 +64,9 @@ static int by_name(const void *a, const void *b)
 /* What drtest itself keeps there. */
 static bool is_ours(const char *table)
 {
-	static const char *const ours[] = { "checkpoint",      "ddl_intent",  "ddl_progress",
-					    "replay_progress", "replay_done", "sink_connections",
-					    "sink_generations" };
+	static const char *const ours[] = { "checkpoint",       "ddl_intent",      "ddl_progress",
+					    "replay_progress",  "replay_done",     "keyless_done",
+					    "sink_connections", "sink_generations" };
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		if (!strcmp(table, ours[i]))
@@ -292,6 +292,15 @@ static void take_as_utf8(struct table_schema *t, struct sql *here, struct sql *t
 	}
 }
 
+/* Numbers of members that differ mean nothing in a UNION, and it has no members. */
+static bool has_other_members(const struct pair *pair)
+{
+	for (size_t i = 0; i < pair->a.n_columns && i < pair->b.n_columns; i++)
+		if (pair->a.columns[i].by_members || pair->b.columns[i].by_members)
+			return true;
+	return false;
+}
+
 static int plan_pair_rows(struct planner *l, struct pair *pair, const struct waiting *w,
 			  struct err *e)
 {
@@ -316,6 +325,10 @@ static int plan_pair_rows(struct planner *l, struct pair *pair, const struct wai
 		return -1;
 	verdict = compare_structure(&l->p->c, &pair->count, &pair->a, &pair->b, l->same_flavor);
 	verdict = others > verdict ? others : verdict;
+	if (w->n_a > 1 && has_other_members(pair) && verdict != STRUCTURE_UNLIKE) {
+		compare_unlike(&l->p->c, &pair->count);
+		verdict = STRUCTURE_UNLIKE;
+	}
 	if (w->a->is->kind == TABLE_VERSIONED || w->b->is->kind == TABLE_VERSIONED)
 		compare_not_compared(&l->p->c, "history", pair->count.name,
 				     "rows of the past: only current ones are compared");

@@ -281,6 +281,10 @@ static void describe(struct strbuf *out, const struct column *c)
 	strbuf_addf(out, "%s type %d length %u,%u", c->name, (int)c->type, c->length, c->decimals);
 	add_charset(out, c->charset);
 	add_charset(out, c->collation);
+	for (size_t i = 0; i < c->n_members; i++) {
+		strbuf_addch(out, i ? ',' : ' ');
+		sql_add_text(out, c->members[i], strlen(c->members[i]));
+	}
 	strbuf_addf(out, "%s%s%s", c->flags & COLF_NULLABLE ? " NULL" : " NOT NULL",
 		    c->flags & COLF_UNSIGNED ? " unsigned" : "",
 		    c->flags & COLF_GENERATED ? " generated" : "");
@@ -374,6 +378,27 @@ static bool same_kind(const struct column *x, const struct column *y)
 	       !((x->flags ^ y->flags) & (COLF_NULLABLE | COLF_UNSIGNED));
 }
 
+static bool same_members(const struct column *x, const struct column *y)
+{
+	if (x->n_members != y->n_members)
+		return false;
+	for (size_t i = 0; i < x->n_members; i++)
+		if (strcmp(x->members[i], y->members[i]) != 0)
+			return false;
+	return true;
+}
+
+/* Where no definition was compared that would tell them apart, values have to: of virtual columns
+ * that are computed by other expressions, and of ENUM and SET by the names of their members. */
+static void compare_values_too(struct column *x, struct column *y, bool defined_alike)
+{
+	if (!same_members(x, y))
+		x->by_members = y->by_members = true;
+	if (x->is_virtual && !defined_alike &&
+	    strcmp(x->expression ? x->expression : "", y->expression ? y->expression : "") != 0)
+		x->virtual_counts = y->virtual_counts = true;
+}
+
 static void note_counter(struct compare *c, struct compare_table *t, uint64_t on_a, uint64_t on_b)
 {
 	char a[24], b[24];
@@ -385,8 +410,14 @@ static void note_counter(struct compare *c, struct compare_table *t, uint64_t on
 	compare_behind(c, "auto_increment", t->name, a, b);
 }
 
+void compare_unlike(struct compare *c, struct compare_table *t)
+{
+	if (t->structure_equal)
+		report(c, t, "columns of different types, whose values cannot be compared", NULL);
+}
+
 enum structure_verdict compare_structure(struct compare *c, struct compare_table *t,
-					 const struct table_schema *a, struct table_schema *b,
+					 struct table_schema *a, struct table_schema *b,
 					 bool same_flavor)
 {
 	const struct index_key *ka, *kb;
@@ -416,11 +447,11 @@ enum structure_verdict compare_structure(struct compare *c, struct compare_table
 	for (size_t i = 0; alike && i < a->n_columns; i++)
 		alike = same_kind(&a->columns[i], &b->columns[i]);
 	if (!alike) {
-		if (t->structure_equal)
-			report(c, t, "columns of different types, whose values cannot be compared",
-			       NULL);
+		compare_unlike(c, t);
 		return STRUCTURE_UNLIKE;
 	}
+	for (size_t i = 0; i < a->n_columns; i++)
+		compare_values_too(&a->columns[i], &b->columns[i], same_flavor && !c->o->data_only);
 	ka = key_of_ranges(a);
 	kb = key_of_ranges(b);
 	if (!ka || !kb || ka->n_columns != kb->n_columns)
@@ -517,6 +548,7 @@ static int drop_column(struct table_schema *t, size_t at, struct err *e)
 
 	free(c->name);
 	free(c->sql_type);
+	free(c->expression);
 	free(c->charset);
 	free(c->collation);
 	for (size_t i = 0; i < c->n_members; i++)

@@ -11,11 +11,14 @@ enum structure_verdict {
 };
 /* Findings for each difference: with one kind of server on both sides line by line of SHOW CREATE
  * TABLE, else by columns and unique keys. Another order of the columns is one; b's columns stand in
- * a's order afterwards, so that rows compare by name. Unlike is always a finding. Where b's next
- * AUTO_INCREMENT is behind a's, that is a note. */
+ * a's order afterwards, so that rows compare by name. Unlike is always a finding. Columns get what
+ * their values need: by_members where members differ, virtual_counts where no definition says how
+ * a virtual column is computed. Where b's next AUTO_INCREMENT is behind a's, that is a note. */
 enum structure_verdict compare_structure(struct compare *c, struct compare_table *t,
-					 const struct table_schema *a, struct table_schema *b,
+					 struct table_schema *a, struct table_schema *b,
 					 bool same_flavor);
+/* The finding of a table whose rows cannot be compared, unless its structure has one already. */
+void compare_unlike(struct compare *c, struct compare_table *t);
 /* Character sets or collations by name: utf8 is utf8mb3. */
 bool compare_same_charset(const char *x, const char *y);
 

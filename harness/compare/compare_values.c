@@ -63,7 +63,14 @@ json_t *compare_value(const struct column *c, const char *data, size_t n)
 
 	if (!data)
 		return json_null();
-	if (c->type == COL_ENUM || c->type == COL_SET) {
+	if (c->by_members && n) { /* behind what tells number 0 from a member '' */
+		cut = n - 1 > COMPARE_VALUE_CHARS ? COMPARE_VALUE_CHARS : n - 1;
+		while (cut < n - 1 && cut && ((unsigned char)data[1 + cut] & 0xC0) == 0x80)
+			cut--;
+		strbuf_add(&out, data + 1, cut);
+		if (*data == '0')
+			strbuf_addstr(&out, "(empty, number 0)");
+	} else if (c->type == COL_ENUM || c->type == COL_SET) {
 		uint64_t v = strtoull(data, NULL, 10);
 
 		for (size_t i = 0; i < c->n_members && c->members; i++)
@@ -96,7 +103,11 @@ out:
 
 static void add_literal(struct strbuf *out, const struct column *c, const char *data, size_t n)
 {
-	if (data && c->type == COL_FLOAT && n == 2 && !memcmp(data, "-0", 2))
+	if (data && n && c->by_members && *data == '0')
+		strbuf_addch(out, '0');
+	else if (data && n && c->by_members)
+		sql_add_text(out, data + 1, n - 1);
+	else if (data && c->type == COL_FLOAT && n == 2 && !memcmp(data, "-0", 2))
 		strbuf_addstr(out, "-1e-60"); /* a literal -0 is 0 */
 	else if (data && c->type == COL_UNKNOWN && !is_bytes(c))
 		sql_add_text(out, data, n);

@@ -1,8 +1,11 @@
 #include "harness/sql/checksum.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "harness/base/xalloc.h"
 
 /* Values whose text has no ',' and one form only need no length: the separator ends them. */
 static bool is_plain(const struct column *c)
@@ -66,10 +69,55 @@ static bool is_long(const struct column *c)
 	       c->type == COL_BLOB || c->type == COL_MEDIUMBLOB || c->type == COL_LONGBLOB;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const char *const *x = *(const char *const *const *)a, *const *y = *(
+								       const char *const *const *)b;
+
+	return strcmp(*x, *y);
+}
+
+/* "0" for number 0, which has no member, else "1" and the names, a SET's in their order by name,
+ * whatever places they have in the type. */
+static void add_members(struct strbuf *out, const struct column *c)
+{
+	const char *const **by = c->n_members ? xcalloc(c->n_members, sizeof(*by)) : NULL;
+
+	strbuf_addstr(out, "CONCAT(IF(");
+	sql_add_name(out, c->name);
+	strbuf_addstr(out, "+0=0,'0','1'),");
+	if (c->type == COL_ENUM) {
+		strbuf_addstr(out, "CONVERT(");
+		sql_add_name(out, c->name);
+		strbuf_addstr(out, " USING utf8mb4))");
+		free(by);
+		return;
+	}
+	for (size_t i = 0; i < c->n_members; i++)
+		by[i] = (const char *const *)&c->members[i];
+	qsort(by, c->n_members, sizeof(*by), by_name);
+	strbuf_addstr(out, "CONCAT_WS(','");
+	for (size_t i = 0; i < c->n_members; i++) {
+		unsigned bit = (unsigned)(by[i] - (const char *const *)c->members);
+
+		strbuf_addstr(out, ",IF(");
+		sql_add_name(out, c->name);
+		strbuf_addf(out, "+0&%" PRIu64 ",", UINT64_C(1) << (bit & 63));
+		sql_add_text(out, *by[i], strlen(*by[i]));
+		strbuf_addstr(out, ",NULL)");
+	}
+	strbuf_addstr(out, "))");
+	free(by);
+}
+
 void checksum_value(struct strbuf *out, const struct column *c)
 {
 	const char *before = "", *after = "";
 
+	if (c->by_members) {
+		add_members(out, c);
+		return;
+	}
 	switch (c->type) {
 	case COL_FLOAT:
 	case COL_DOUBLE: /* a zero's sign is in no text of it */
@@ -159,8 +207,8 @@ static void add_value(struct strbuf *out, const struct table_schema *t, const st
 		strbuf_addstr(out, t->no_md5 ? ",256)" : ")");
 		return;
 	}
-	if (!is_plain(c) && c->type != COL_FLOAT && c->type != COL_BIT && c->type != COL_SET &&
-	    c->type != COL_ENUM) {
+	if (c->by_members || (!is_plain(c) && c->type != COL_FLOAT && c->type != COL_BIT &&
+			      c->type != COL_SET && c->type != COL_ENUM)) {
 		strbuf_addstr(out, "LENGTH(");
 		checksum_value(out, c);
 		strbuf_addstr(out, "),");
@@ -178,7 +226,7 @@ static void add_value(struct strbuf *out, const struct table_schema *t, const st
 /* The server's time of a row, and what is computed from the others: not of the row's own. */
 static bool is_left_out(const struct column *c)
 {
-	return c->is_virtual || c->is_row_time;
+	return (c->is_virtual && !c->virtual_counts) || c->is_row_time;
 }
 
 /* CONCAT_WS leaves NULL out; the flags in front say which. */

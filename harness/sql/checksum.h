@@ -8,7 +8,8 @@
  * polynomial, and reversing costs 40 % of the whole sum (measured, sysbench's rows). TEXT, BLOB,
  * JSON and geometry count by their MD5: beyond max_allowed_packet the server makes NULL of a row's
  * text, and a row without a sum would be passed over. Where that happens all the same, it is
- * counted: checksum_read(). Left out: virtual generated columns, and the row times of a
+ * counted: checksum_read(). Left out: virtual generated columns (but those that
+ * count: virtual_counts), and the row times of a
  * system-versioned table, which each server sets itself. */
 #ifndef HARNESS_SQL_CHECKSUM_H
 #define HARNESS_SQL_CHECKSUM_H
@@ -30,7 +31,8 @@ int checksum_read(char *const *cell, struct rows_sum *out, struct err *e);
 /* Appends a condition that is true of rows that the server gives no sum for. */
 void checksum_find_unread(struct strbuf *out, const struct table_schema *t);
 /* Appends a column's value as text that differs whenever the value does: ENUM, SET and BIT as
- * numbers, FLOAT with all its digits, -0, ZEROFILL without the zeros. */
+ * numbers (ENUM and SET by_members: "1" and the names, "0" for number 0), FLOAT with all its
+ * digits, -0, ZEROFILL without the zeros. */
 void checksum_value(struct strbuf *out, const struct column *c);
 /* Appends "<crc a>,<crc b>" of one row, or with names "<crc a> AS x,<crc b> AS y". */
 void checksum_row_list(struct strbuf *out, const struct table_schema *t);

@@ -102,6 +102,8 @@ static void read_column(struct table_schema *t, const struct sql_rows *r)
 	else if (generated && (strstr(extra, "STORED") || strstr(extra, "PERSISTENT")))
 		c->flags |= COLF_GENERATED;
 	c->is_row_time = !strcmp(expression, "ROW START") || !strcmp(expression, "ROW END");
+	if (generated)
+		c->expression = xstrdup(expression);
 	c->auto_increment = strcasestr(extra, "auto_increment");
 	if (c->type == COL_BIT)
 		c->length = (unsigned)strtoul(cell_text(r, 9), NULL, 10);
@@ -453,6 +455,7 @@ void schema_release(struct table_schema *t)
 
 		free(c->name);
 		free(c->sql_type);
+		free(c->expression);
 		free(c->charset);
 		free(c->collation);
 		for (size_t k = 0; k < c->n_members; k++)

@@ -58,6 +58,13 @@ struct column {
 	unsigned length;           /* characters (text) or bytes (binary) declared; bits for BIT */
 	unsigned decimals; /* scale of DECIMAL, fraction digits of TIME, DATETIME, TIMESTAMP */
 	bool is_virtual;   /* virtual generated: in no log */
+	char *expression;  /* of a generated column, as the server spells it; NULL: it is none */
+	/* Set by whoever compares, where the other side computes it otherwise, or may: a virtual
+	 * column's values count too. */
+	bool virtual_counts;
+	/* Set by whoever compares, where the other side has other members: an ENUM or SET counts
+	 * by the names of its members, not by their numbers. */
+	bool by_members;
 	/* TiDB on the other side keeps latin1 as UTF-8: the value counts as its UTF-8. Whoever
 	 * compares says so; schema_load() does not */
 	bool as_utf8;

@@ -546,6 +546,15 @@ static void routes_and_conditions_choose_what_is_compared(void **unused)
 	assert_int_equal(r.rows_different, 1);
 	compare_result_release(&r);
 	pair_run(0, "DELETE FROM e.t2 WHERE id = 5");
+	/* numbers of other members mean nothing in a UNION */
+	pair_run(1, "ALTER TABLE t MODIFY k ENUM('b','a')");
+	o.data_only = true;
+	r = pair_compare(&o);
+	assert_int_equal(r.verdict, VERDICT_FAIL);
+	assert_non_null(pair_finding(&r, "structure", "d.t"));
+	compare_result_release(&r);
+	pair_run(1, "ALTER TABLE t MODIFY k ENUM('a','b')");
+	o.data_only = false;
 	/* a table under another name, in keys and bags alike; a missing one */
 	pair_run(1, "DROP TABLE other");
 	r = pair_compare(&o);
@@ -565,6 +574,55 @@ static void routes_and_conditions_choose_what_is_compared(void **unused)
 	table_filter_free(config.tables);
 }
 
+/* What a definition would tell and is not read must be told by the values. */
+static void without_structure_values_tell_members_and_expressions_apart(void **unused)
+{
+	static const char odd[] = "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'";
+	struct compare_opts o = pair_options();
+	struct compare_result r;
+
+	(void)unused;
+	o.data_only = true;
+	pair_both(odd);
+	pair_run(0, "CREATE TABLE t (id INT PRIMARY KEY, e ENUM('a','b',''), s SET('x','y'))");
+	pair_run(1, "CREATE TABLE t (id INT PRIMARY KEY, e ENUM('b','','a'), s SET('y','x','z'))");
+	pair_both("INSERT INTO t VALUES (1,'a','x'),(2,'b','x,y'),(3,'',''),(4,NULL,NULL),(5,0,0)");
+	r = pair_compare(&o);
+	if (r.verdict != VERDICT_PASS)
+		fail_msg("%s: %s", r.evidence, json_dumps(r.findings, 0));
+	compare_result_release(&r);
+	pair_run(1, "UPDATE t SET e = 1, s = 1 WHERE id = 1"); /* numbers that a has, too */
+	pair_run(1, "UPDATE t SET e = '' WHERE id = 5");       /* a member, and none */
+	o.fix_sql_path = "/var/tmp/drtest-it-members.sql";
+	r = pair_compare(&o);
+	assert_int_equal(r.verdict, VERDICT_FAIL);
+	assert_int_equal(r.rows_different, 2);
+	assert_string_equal(
+		json_string_value(json_object_get(
+			json_object_get(pair_finding(&r, "different", "d.t"), "b"), "e")),
+		"b");
+	compare_result_release(&r);
+	pair_run(1, "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'");
+	pair_apply(o.fix_sql_path);
+	remove(o.fix_sql_path);
+	o.fix_sql_path = NULL;
+	r = pair_compare(&o);
+	assert_int_equal(r.verdict, VERDICT_PASS);
+	compare_result_release(&r);
+
+	pair_run(0, "CREATE TABLE g (id INT PRIMARY KEY, v INT, g INT AS (v + 1) VIRTUAL)");
+	pair_run(1, "CREATE TABLE g (id INT PRIMARY KEY, v INT, g INT AS (1 + v) VIRTUAL)");
+	pair_both("INSERT INTO g (id, v) VALUES (1,1),(2,NULL)");
+	r = pair_compare(&o);
+	assert_int_equal(r.verdict, VERDICT_PASS);
+	compare_result_release(&r);
+	pair_run(1, "ALTER TABLE g MODIFY g INT AS (v + 2) VIRTUAL");
+	r = pair_compare(&o);
+	assert_int_equal(r.verdict, VERDICT_FAIL);
+	assert_int_equal(r.rows_different, 1);
+	compare_result_release(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -582,6 +640,8 @@ int main(void)
 		cmocka_unit_test_setup(statements_grow_with_the_number_of_tables, fresh),
 		cmocka_unit_test_setup(json_is_known_by_its_check, fresh),
 		cmocka_unit_test_setup(routes_and_conditions_choose_what_is_compared, fresh),
+		cmocka_unit_test_setup(without_structure_values_tell_members_and_expressions_apart,
+				       fresh),
 	};
 	int rc;
 
