@@ -2,12 +2,15 @@
 
 #include <errmsg.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <ma_pvio.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,14 +19,16 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "harness/base/clock.h"
 #include "harness/base/xalloc.h"
 
 #define CAN_TLS 0x800      /* CLIENT_SSL of the protocol */
 #define TLS_REQUEST 0x8a00 /* with CLIENT_SECURE_CONNECTION and CLIENT_PROTOCOL_41 below */
 #define PROTOCOL_41 0x200
 #define WHY_MAX 512
-#define ANSWER_S 10 /* for a server's part of the handshake */
-#define PINS_MAX 32 /* servers whose certificate is remembered */
+#define ANSWER_S 10   /* for a server's part of the handshake */
+#define LOOK_MS 30000 /* for a look at a certificate where no login_limit() is */
+#define PINS_MAX 32   /* servers whose certificate is remembered */
 /* versions of the library take the longer fingerprint: it has the number of the server that it
  * came with, or its own */
 #define SHA256_SINCE_SERVER 110400
@@ -45,12 +50,99 @@ static bool is_checked_here(const struct sql_endpoint *ep)
 	return tls == SQL_TLS_CHAIN || (tls == SQL_TLS_VERIFY && ep->ssl_server_name[0]);
 }
 
+/* ---- how long a login may wait ---- */
+
+static _Thread_local struct limit {
+	bool on;
+	int64_t ms;
+	struct deadline end;
+	/* The library's TLS handshake asks nobody how long to wait: then a thread ends the
+	 * connection. */
+	bool tls, guarded;
+	pthread_t guard;
+	int over[2]; /* a pipe: its end tells the guard */
+	int fd;      /* the guard's own of the socket */
+} limit;
+
+static void *guard_main(void *arg)
+{
+	const struct limit *l = arg;
+	struct pollfd p = { .fd = l->over[0], .events = POLLIN };
+	int rc;
+
+	do
+		rc = poll(&p, 1, (int)deadline_left_ms(l->end));
+	while (rc < 0 && errno == EINTR);
+	if (rc == 0)
+		shutdown(l->fd, SHUT_RDWR);
+	return NULL;
+}
+
+static void start_guard(int fd)
+{
+	if (pipe2(limit.over, O_CLOEXEC) < 0)
+		return;
+	limit.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	limit.guarded = limit.fd >= 0 && !pthread_create(&limit.guard, NULL, guard_main, &limit);
+	if (limit.guarded)
+		return;
+	close(limit.over[0]);
+	close(limit.over[1]);
+	if (limit.fd >= 0)
+		close(limit.fd);
+}
+
+static void end_guard(void)
+{
+	if (!limit.guarded)
+		return;
+	close(limit.over[1]);
+	pthread_join(limit.guard, NULL);
+	close(limit.over[0]);
+	close(limit.fd);
+	limit.guarded = false;
+}
+
+/* As poll() of one descriptor; 0 ms: no limit of this wait's own. */
+static int wait_within(my_socket fd, my_bool is_read, int ms)
+{
+	struct pollfd p = { .fd = (int)fd, .events = is_read ? POLLIN : POLLOUT };
+	struct deadline d = deadline_in_ms(ms > 0 ? ms : INT32_MAX);
+	int rc;
+
+	if (limit.on)
+		d = deadline_min(d, limit.end);
+	do {
+		int64_t left = deadline_left_ms(d);
+
+		rc = limit.on && deadline_passed(limit.end) ? 0 : poll(&p, 1, (int)left);
+	} while (rc < 0 && errno == EINTR);
+	if (rc == 0)
+		errno = ETIMEDOUT;
+	return rc;
+}
+
+/* The library's first wait for the server: by then the socket is known. */
+static int wait_of_library(my_socket fd, my_bool is_read, int ms)
+{
+	if (limit.on && limit.tls && !limit.guarded)
+		start_guard((int)fd);
+	return wait_within(fd, is_read, ms);
+}
+
+void login_limit(MYSQL *m, int64_t ms)
+{
+	end_guard();
+	limit = (struct limit){ .on = ms > 0, .ms = ms, .end = deadline_in_ms(ms) };
+	mysql_options(m, MARIADB_OPT_IO_WAIT, ms > 0 ? (const void *)wait_of_library : NULL);
+}
+
 /* ---- the server's certificate, before a login ---- */
 
 static int connect_socket(const struct sql_endpoint *ep)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *all = NULL;
-	struct timeval patience = { .tv_sec = ANSWER_S };
+	struct timeval patience = { .tv_sec = ANSWER_S }, none = { 0 };
 	char port[12];
 	int fd = -1;
 
@@ -63,20 +155,25 @@ static int connect_socket(const struct sql_endpoint *ep)
 			continue;
 		/* the time for sending is that for connecting, too */
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 		if (connect(fd, a->ai_addr, a->ai_addrlen) < 0) {
 			close(fd);
 			fd = -1;
 		}
 	}
 	freeaddrinfo(all);
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
+	if (fd >= 0 && fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+		close(fd);
+		fd = -1;
+	}
 	return fd;
 }
 
 static bool read_all(int fd, unsigned char *to, size_t n)
 {
 	while (n) {
-		ssize_t got = recv(fd, to, n, 0);
+		ssize_t got = wait_within(fd, true, ANSWER_S * 1000) > 0 ? recv(fd, to, n, 0) : -1;
 
 		if (got <= 0)
 			return false;
@@ -84,6 +181,19 @@ static bool read_all(int fd, unsigned char *to, size_t n)
 		n -= (size_t)got;
 	}
 	return true;
+}
+
+static bool make_tls(SSL *ssl, int fd)
+{
+	for (;;) {
+		int rc = SSL_connect(ssl), want = SSL_get_error(ssl, rc);
+
+		if (rc == 1)
+			return true;
+		if ((want != SSL_ERROR_WANT_READ && want != SSL_ERROR_WANT_WRITE) ||
+		    wait_within(fd, want == SSL_ERROR_WANT_READ, ANSWER_S * 1000) <= 0)
+			return false;
+	}
 }
 
 /* Its greeting, and our request to go on in TLS. */
@@ -157,12 +267,15 @@ static bool find_fingerprint(const struct sql_endpoint *ep, char out[65], char w
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL *ssl = ctx ? SSL_new(ctx) : NULL;
-	int fd = connect_socket(ep);
+	bool limit_here = !limit.on;
+	int fd;
 
+	if (limit_here)
+		limit = (struct limit){ .on = true, .ms = LOOK_MS, .end = deadline_in_ms(LOOK_MS) };
+	fd = connect_socket(ep);
 	out[0] = '\0';
 	snprintf(why, WHY_MAX, "is not shown");
-	if (fd >= 0 && ssl && ask_for_tls(fd) && SSL_set_fd(ssl, fd) == 1 &&
-	    SSL_connect(ssl) == 1) {
+	if (fd >= 0 && ssl && ask_for_tls(fd) && SSL_set_fd(ssl, fd) == 1 && make_tls(ssl, fd)) {
 		X509 *certificate = SSL_get1_peer_certificate(ssl);
 
 		if (is_trusted(certificate, SSL_get_peer_cert_chain(ssl), ep, why))
@@ -174,6 +287,8 @@ static bool find_fingerprint(const struct sql_endpoint *ep, char out[65], char w
 	SSL_CTX_free(ctx);
 	if (fd >= 0)
 		close(fd);
+	if (limit_here)
+		limit.on = false;
 	return out[0] != '\0';
 }
 
@@ -273,6 +388,7 @@ void login_options(MYSQL *m, const struct sql_endpoint *ep)
 	/* "localhost" would mean a socket to the library: a host is always a TCP address here. */
 	mysql_options(m, MYSQL_OPT_PROTOCOL, &(int){ MYSQL_PROTOCOL_TCP });
 	mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+	limit.tls = tls != SQL_TLS_OFF;
 	if (tls != SQL_TLS_OFF) {
 		mysql_ssl_set(m, ep->ssl_key[0] ? ep->ssl_key : NULL,
 			      ep->ssl_cert[0] ? ep->ssl_cert : NULL,
@@ -369,6 +485,9 @@ int login_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 	sql_error(m, e, "connect");
 	if (!e)
 		return -1;
+	if (limit.on && deadline_passed(limit.end))
+		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
+			 " (the login was not complete after %" PRId64 " s)", limit.ms / 1000);
 	add_unreadable(ep, e);
 	if (code == 1045 || code == 1698 || code == CR_PLUGIN_NOT_ALLOWED ||
 	    code == CR_SSL_CONNECTION_ERROR || code == 1251 || code == CR_SECURE_AUTH)

@@ -11,6 +11,10 @@
 
 #include "harness/sql/sql.h"
 
+/* What this thread's login waits for the server, all its waits together, from now on; 0: no limit
+ * any more. The library limits each of its waits alone, and a server that sends a byte now and then
+ * would hold a login for ever. Before login_options(), and 0 after the login. */
+void login_limit(MYSQL *m, int64_t ms);
 /* Before mysql_real_connect(). */
 void login_options(MYSQL *m, const struct sql_endpoint *ep);
 /* After it: is TLS there as asked for? Also makes a peer that vanishes without a word be noticed

@@ -22,6 +22,7 @@
 #define PATIENCE_S 3600
 #define ALWAYS_FITS ((size_t)512 << 10) /* into a packet of whatever server */
 #define CONNECT_S 10
+#define LOGIN_WAITS 3 /* a whole login has so many times what one of its waits may take */
 #define KILL_MS 10000
 #define GUARD_US 20000          /* between two looks */
 #define STATEMENT_SHOWN_MAX 160 /* bytes of a statement in an error */
@@ -117,13 +118,18 @@ void sql_endpoint_text(const struct sql_endpoint *ep, struct strbuf *out)
 }
 
 /* A session of ours whatever the server's globals and its init_connect are. */
-#define SESSION                                                                               \
-	"SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', autocommit = 1," \
-	" sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
-#define MARIADB_SESSION                                                                                  \
-	SESSION ", unique_checks = 1, completion_type = 0, tx_read_only = 0, sql_safe_updates = 0,"      \
-		" sql_select_limit = 18446744073709551615, sql_big_selects = 1, max_error_count = 1024," \
-		" sql_quote_show_create = 1, max_statement_time = 0 /*M!100502 , sql_if_exists = 0 */"
+#define SESSION                                                                                  \
+	"SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', autocommit = 1,"    \
+	" sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',"   \
+	" unique_checks = 1, completion_type = 0, sql_safe_updates = 0,"                         \
+	" sql_select_limit = 18446744073709551615, sql_big_selects = 1, max_error_count = 1024," \
+	" sql_quote_show_create = 1"
+static const char *const session_of[] = {
+	[SQL_MARIADB] = SESSION ", tx_read_only = 0, max_statement_time = 0"
+				" /*M!100502 , sql_if_exists = 0 */",
+	[SQL_MYSQL] = SESSION ", transaction_read_only = 0, max_execution_time = 0",
+	[SQL_TIDB] = SESSION ", tx_read_only = 0",
+};
 
 struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct err *e)
 {
@@ -152,6 +158,7 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 	mysql_options(s->m, MYSQL_OPT_LOCAL_INFILE, &(unsigned){ 1 });
 	mysql_set_local_infile_handler(s->m, no_file, no_file_read, no_file_end, no_file_error,
 				       NULL);
+	login_limit(s->m, (int64_t)LOGIN_WAITS * 1000 * connect_s);
 	login_options(s->m, ep);
 	if (!mysql_real_connect(s->m, ep->host, ep->user, ep->password, NULL, ep->port, NULL, 0)) {
 		login_failed(s->m, ep, e);
@@ -162,7 +169,7 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 		err_wrap(e, "%s", who.buf);
 		goto out;
 	}
-	if (mysql_query(s->m, sql_flavor(s) == SQL_MARIADB ? MARIADB_SESSION : SESSION)) {
+	if (mysql_query(s->m, session_of[sql_flavor(s)])) {
 		sql_error(s->m, e, "set up the session");
 		err_wrap(e, "%s", who.buf);
 		goto out;
@@ -171,6 +178,8 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 	s->id = mysql_thread_id(s->m);
 	rc = 0;
 out:
+	if (s->m)
+		login_limit(s->m, 0);
 	strbuf_release(&who);
 	if (rc < 0) {
 		sql_close(s);

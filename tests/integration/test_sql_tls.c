@@ -237,6 +237,128 @@ static void no_server_is_told_the_password(void **unused)
 	}
 }
 
+/* A global of the server must not cut what we read: with sql_select_limit = 1 it lists one table.
+ * MariaDB is asked for itself, in test_feed_open. */
+static void each_kind_of_server_gives_a_session_of_ours(void **unused)
+{
+	static const char mysql[] = GREETING("\x4a", "mysql_native_password"),
+			  taken[] = "\x07\0\0\x02"
+				    "\0\0\0\x02\0\0";
+	char tidb[sizeof(mysql)];
+
+	(void)unused;
+	memcpy(tidb, mysql, sizeof(tidb));
+	memcpy(tidb + 5, "8-TiDB", 6); /* in the place of 8.0.36 */
+	for (int i = 0; i < 2; i++) {
+		struct impostor im = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+				       .greeting = (const unsigned char *)(i ? tidb : mysql),
+				       .then = (const unsigned char *)taken,
+				       .greeting_n = sizeof(mysql),
+				       .then_n = sizeof(taken) };
+		struct sockaddr_in at = { .sin_family = AF_INET,
+					  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		struct sql_endpoint ep = { .host = "127.0.0.1", .user = "root" };
+		static const char *const want[] = { "sql_select_limit = 18446744073709551615",
+						    "completion_type = 0", "sql_safe_updates = 0",
+						    "read_only = 0" };
+		socklen_t n = sizeof(at);
+		struct err e = ERR_INIT;
+		pthread_t thread;
+
+		assert_int_equal(bind(im.fd, (struct sockaddr *)&at, sizeof(at)), 0);
+		assert_int_equal(listen(im.fd, 4), 0);
+		assert_int_equal(getsockname(im.fd, (struct sockaddr *)&at, &n), 0);
+		pthread_create(&thread, NULL, pretend, &im);
+		ep.port = ntohs(at.sin_port);
+		assert_null(sql_open(&ep, deadline_in_ms(1000), &e)); /* it answers no more */
+		pthread_join(thread, NULL);
+		for (size_t k = 0; k < sizeof(want) / sizeof(want[0]); k++)
+			if (!memmem(im.got, im.got_n, want[k], strlen(want[k])))
+				fail_msg("%s is not set: %s", want[k], e.text);
+		close(im.fd);
+	}
+}
+
+/* Greets as told, then sends bytes of a long message one by one, until the client has gone or for a
+ * minute. */
+struct dripper {
+	int fd;
+	bool greets;
+	bool outlasted; /* it ended before the client did */
+};
+
+static void *drip(void *arg)
+{
+	struct dripper *d = arg;
+
+	for (;;) {
+		/* a packet of 64 KiB, or a TLS record of 16 KiB that is a handshake */
+		static const unsigned char head[2][6] = { { 0xff, 0xff, 0, 0, 10 },
+							  { 22, 3, 3, 0x3f, 0xff, 2 } };
+		static const char greeting[] = GREETING("\x4a", "mysql_native_password");
+		unsigned char request[4096];
+		int c = accept(d->fd, NULL, NULL);
+
+		if (c < 0)
+			return NULL;
+		if (d->greets) {
+			char g[sizeof(greeting)];
+
+			memcpy(g, greeting, sizeof(g));
+			g[4 + 1 + 7 + 4 + 8 + 1 + 1] |= 0x08; /* CLIENT_SSL */
+			(void)!send(c, g, sizeof(g), MSG_NOSIGNAL);
+			(void)!recv(c, request, sizeof(request), 0);
+		}
+		d->outlasted = true;
+		for (int i = 0; i < 600 && d->outlasted; i++) {
+			unsigned char byte = i < 6 ? head[d->greets][i] : 'x';
+
+			d->outlasted = send(c, &byte, 1, MSG_NOSIGNAL) == 1;
+			usleep(100000);
+		}
+		close(c);
+	}
+}
+
+static void a_server_that_sends_a_byte_now_and_then_holds_no_login(void **unused)
+{
+	static const struct {
+		bool greets;
+		const char *mode;
+	} tries[] = { { false, "DISABLED" }, { true, "REQUIRED" }, { true, "VERIFY_CA" } };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+		struct dripper d = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+				     .greets = tries[i].greets };
+		struct sockaddr_in at = { .sin_family = AF_INET,
+					  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		struct sql_endpoint ep;
+		struct err e = ERR_INIT;
+		socklen_t n = sizeof(at);
+		bool with_ca = !strcmp(tries[i].mode, "VERIFY_CA");
+		char *uri;
+		pthread_t thread;
+
+		assert_int_equal(bind(d.fd, (struct sockaddr *)&at, sizeof(at)), 0);
+		assert_int_equal(listen(d.fd, 4), 0);
+		assert_int_equal(getsockname(d.fd, (struct sockaddr *)&at, &n), 0);
+		pthread_create(&thread, NULL, drip, &d);
+		uri = xstrfmt("mysql://root:" SECRET "@127.0.0.1:%u/?ssl-mode=%s%s%s%s",
+			      ntohs(at.sin_port), tries[i].mode, with_ca ? "&ssl-ca=" : "",
+			      with_ca ? certs : "", with_ca ? "/ca.pem" : "");
+		assert_int_equal(sql_endpoint_from_uri(&ep, uri, &e), 0);
+		assert_null(sql_open(&ep, deadline_in_ms(1000), &e));
+		if (!strstr(e.text, "the login was not complete after 3 s"))
+			fail_msg("%s: %s", uri, e.text);
+		shutdown(d.fd, SHUT_RDWR);
+		pthread_join(thread, NULL);
+		assert_false(d.outlasted);
+		close(d.fd);
+		free(uri);
+	}
+}
+
 static void make_certificates(void)
 {
 	char *script = xstrfmt(
@@ -264,6 +386,8 @@ int main(void)
 		cmocka_unit_test(tls_that_is_asked_for_is_made_and_checked),
 		cmocka_unit_test(an_account_that_wants_tls_is_told_so),
 		cmocka_unit_test(no_server_is_told_the_password),
+		cmocka_unit_test(each_kind_of_server_gives_a_session_of_ours),
+		cmocka_unit_test(a_server_that_sends_a_byte_now_and_then_holds_no_login),
 	};
 	char *more;
 	int rc;
