@@ -128,9 +128,14 @@ static int run(int argc, char **argv, bool backup)
 	if (o.timeout_ms)
 		deadline = deadline_in_ms(o.timeout_ms);
 	rc = -1;
-	if (sql_endpoint_from_uri(&ep, o.endpoint, &e) < 0 ||
-	    !(st = store_open(o.storage, NULL, &e)))
+	if (sql_endpoint_from_uri(&ep, o.endpoint, &e) < 0) {
+		err_wrap(&e, backup ? "--source-uri" : "--target-uri");
 		goto out;
+	}
+	if (!(st = store_open(o.storage, NULL, &e))) {
+		err_wrap(&e, "--storage");
+		goto out;
+	}
 	if (o.tso_map && !(map = tso_map_open(o.tso_map, &e)))
 		goto out;
 	if (backup) {

@@ -251,6 +251,9 @@ static int run_proxy(int argc, char **argv)
 	o->listen_port = (int)q.listen;
 	if (!o->to_port)
 		return print_usage("proxy needs --upstream PORT");
+	if (o->to_port == o->listen_port && !strcmp(q.host, "127.0.0.1"))
+		return print_usage("--upstream and --listen are the same port: the proxy would "
+				   "forward to itself");
 	x.http = o->http;
 	x.p = netproxy_start(o, &e);
 	if (!x.p)
@@ -392,6 +395,8 @@ static int add_target(struct fault *f, const char *name, bool foreign, struct er
 	snprintf(f->target.name + strlen(f->target.name),
 		 sizeof(f->target.name) - strlen(f->target.name), "%s%s",
 		 f->target.name[0] ? " and " : "", name);
+	if (!*end && end != name && (pid <= 1 || pid > INT32_MAX))
+		return err_set(e, ERR_USAGE, 0, "process %s: not one that drtest may strike", name);
 	if (!*end && pid > 1)
 		return add_pid(f, (int)pid, foreign, e);
 	if (!*end || strchr(name, '/'))
@@ -439,7 +444,7 @@ static int strike_processes(const char *kind, int argc, char **argv)
 			if (lasts_ms < 0)
 				return print_usage("--lasts needs a time such as 2s");
 		} else if (argv[i][0] == '-') {
-			return print_usage(argv[i]);
+			return options_wrong(&command, "unknown option %.80s", argv[i]);
 		} else if (strchr(argv[i], '=') && n_words < WORDS_MAX) {
 			words[n_words++] = argv[i];
 		} else if (add_target(&target, argv[i], foreign, &e) < 0) {
@@ -478,6 +483,9 @@ int cmd_chaos(int argc, char **argv)
 	struct sigaction a = { .sa_handler = on_signal };
 	const char *verb = argc > 1 ? argv[1] : "";
 	const struct fault_ops *k = fault_find(verb);
+	static const char *const verbs[] = {
+		"list", "proxy", "kill", "interrupt", "pause", "memory"
+	};
 
 	sigaction(SIGINT, &a, NULL);
 	sigaction(SIGTERM, &a, NULL);
@@ -495,6 +503,5 @@ int cmd_chaos(int argc, char **argv)
 		return print_usage(
 			"this fault is for a link or a disk: use drtest chaos proxy, or t:fault "
 			"in a scenario");
-	return print_usage(*verb ? "use list, proxy, kill, interrupt, pause or memory"
-				 : "missing verb");
+	return options_no_verb(&command, verb, verbs, sizeof(verbs) / sizeof(verbs[0]));
 }

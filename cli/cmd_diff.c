@@ -489,10 +489,9 @@ int cmd_diff(int argc, char **argv)
 	if (p.config)
 		rc = from_config(&p, &fix, &e);
 	else
-		rc = sql_endpoint_from_uri(&p.o.a, p.a, &e) < 0 ||
-				     sql_endpoint_from_uri(&p.o.b, p.b, &e) < 0
-			     ? -1
-			     : 0;
+		rc = sql_endpoint_from_uri(&p.o.a, p.a, &e) < 0   ? err_wrap(&e, "--a")
+		     : sql_endpoint_from_uri(&p.o.b, p.b, &e) < 0 ? err_wrap(&e, "--b")
+								  : 0;
 	p.o.filter = p.filter ? p.filter : p.c.filter;
 	p.o.ignore = p.n_ignore ? p.ignore : NULL;
 	if (rc == 0 && p.changefeed && !p.snapshot_auto)

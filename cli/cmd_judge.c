@@ -269,7 +269,9 @@ static int judge_compare(const struct request *q, const struct sql_endpoint *ser
 	struct compare_opts o = { .b = *server, .a_name = "other", .b_name = "server" };
 	struct compare_result r = { 0 };
 
-	if (sql_endpoint_from_uri(&o.a, q->compare, e) < 0 || compare_run(&o, &r, e) < 0)
+	if (sql_endpoint_from_uri(&o.a, q->compare, e) < 0)
+		return err_wrap(e, "--compare");
+	if (compare_run(&o, &r, e) < 0)
 		return -1;
 	add_check(all, "compare", r.verdict, r.evidence, r.findings,
 		  "whether the data that both have is right; triggers, routines, events");
@@ -296,7 +298,9 @@ int cmd_judge(int argc, char **argv)
 	rc = -1;
 	if (!fs_exists(q.ledger_dir))
 		err_set(&e, ERR_USAGE, 0, "--ledger-dir %s: no such directory", q.ledger_dir);
-	else if (sql_endpoint_from_uri(&server, q.server, &e) == 0 && (l = load_new(&q.load, &e)))
+	else if (sql_endpoint_from_uri(&server, q.server, &e) < 0)
+		err_wrap(&e, "--server");
+	else if ((l = load_new(&q.load, &e)))
 		rc = judge_load(&q, l, &server, &all, &e);
 	if (rc == 0 && q.compare)
 		rc = judge_compare(&q, &server, &all, &e);

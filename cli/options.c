@@ -145,9 +145,12 @@ int option_set(const struct option_def *o, void *into, const char *text, struct 
 	case OPTION_WHOLE: return take_number(o, text, to, e);
 	case OPTION_REAL:
 		*(double *)to = strtod(text, &end);
-		return end != text && !*end && isfinite(*(double *)to) && *(double *)to >= 0
+		return end != text && !*end && isfinite(*(double *)to) && *(double *)to >= 0 &&
+				       (*(double *)to > 0 || !o->min)
 			       ? 0
-			       : option_wants(e, text, "a number of at least 0");
+			       : option_wants(e, text,
+					      o->min ? "a number above 0"
+						     : "a number of at least 0");
 	case OPTION_TIME_MS:
 		*(int64_t *)to = duration_parse_ms(text);
 		return *(int64_t *)to > 0 ? 0

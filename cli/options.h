@@ -18,7 +18,7 @@ enum option_kind {
 	OPTION_FIELD,    /* char[max] */
 	OPTION_UNSIGNED, /* unsigned, min to max */
 	OPTION_WHOLE,    /* uint64_t, min to max */
-	OPTION_REAL,     /* double, at least 0 */
+	OPTION_REAL,     /* double, at least 0; with min: above 0 */
 	OPTION_TIME_MS,  /* int64_t, above 0, from "90s", "10m" */
 	OPTION_SIZE,     /* size_t, above 0, from "256MiB" */
 	OPTION_CHOICE,   /* int: the place among the words of arg, "merge|txn" */

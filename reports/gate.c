@@ -54,12 +54,24 @@ static bool take_limit(const char *text, const char *name, struct gate_rule *r)
 	return false;
 }
 
+/* "rto_ms<=30s" has its three words too: blanks around the comparison. */
+static void set_apart(const char *text, char *out, size_t size)
+{
+	size_t before = strcspn(text, "<>="), length = strspn(text + before, "<>=");
+
+	snprintf(out, size, "%.*s %.*s %s", (int)before, text, (int)length, text + before,
+		 text + before + length);
+}
+
 int gate_parse(const char *text, struct gate_rule *r, struct err *e)
 {
-	char word[4][64], extra[8];
-	int n = sscanf(text, "%63s %63s %63s %63s %7s", word[0], word[1], word[2], word[3], extra);
-	int op = n == 4 ? 2 : 1;
+	char word[4][64], extra[8], apart[320];
+	int n, op;
 	char *end;
+
+	set_apart(text, apart, sizeof(apart));
+	n = sscanf(apart, "%63s %63s %63s %63s %7s", word[0], word[1], word[2], word[3], extra);
+	op = n == 4 ? 2 : 1;
 
 	*r = (struct gate_rule){ .q = -1 };
 	if (n != 3 && n != 4)

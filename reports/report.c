@@ -22,7 +22,7 @@ int report_read(const char *run_dir, struct run_model *m, struct err *e)
 	int rc = -1;
 
 	if (!fs_exists(run_dir))
-		err_set(e, ERR_USAGE, 0, "%s: no such run directory", run_dir);
+		err_set(e, ERR_USAGE, 0, "'%s': no such run directory", run_dir);
 	else if (!fs_exists(path))
 		err_set(e, ERR_USAGE, 0, "%s is not a run directory: it has no journal.jsonl.zst",
 			run_dir);

@@ -1,11 +1,13 @@
 #include "reports/run_history.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
@@ -546,6 +548,18 @@ bool run_row_before(const char *run_dir, const struct run_model *m, struct run_r
 	free(options);
 	free(runs_dir);
 	return found;
+}
+
+int run_history_folder(const char *runs_dir, struct err *e)
+{
+	struct stat st;
+	int why = stat(runs_dir, &st) < 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
+
+	return why ? err_set(e, ERR_USAGE, why,
+			     "the directory for runs: %s: %s (run something first, or name "
+			     "another directory)",
+			     runs_dir, strerror(why))
+		   : 0;
 }
 
 int run_history_check_scenario(const char *runs_dir, const char *scenario, struct err *e)

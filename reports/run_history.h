@@ -38,6 +38,8 @@ struct run_filter { /* NULL or 0: any */
 	size_t last; /* the newest so many */
 	size_t skip; /* after this many newest ones */
 };
+/* -1, ERR_USAGE: it is no directory; says what to do. */
+int run_history_folder(const char *runs_dir, struct err *e);
 /* Oldest first. No database is an empty history. */
 int run_history_list(const char *runs_dir, const struct run_filter *f, struct run_row **runs,
 		     size_t *n, struct err *e);

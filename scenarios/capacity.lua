@@ -33,9 +33,9 @@ return scenario {
   name = "capacity",
   options = {
     target     = { "p99<50ms,lag<5s", "limits for p50, p95, p99, p999, max (latency from the due time), lag (changefeed), rpo" },
-    min_rate   = { 50,    "start the search at this rate, in transactions per second", was = "from" },
-    max_rate   = { 20000, "do not go beyond this rate", was = "to" },
-    precision  = { 10,    "precision of the result in percent" },
+    min_rate   = { 50,    "start the search at this rate, in transactions per second", was = "from", min = 1, max = 10000000 },
+    max_rate   = { 20000, "do not go beyond this rate", was = "to", min = 1, max = 10000000 },
+    precision  = { 10,    "precision of the result in percent", min = 1, max = 100 },
     hold       = { "8s",  "hold each rate for at least this time" },
     workers    = { 50,    "connections of the load", min = 1, max = 100000 },
     shards     = { 1,     "number of processes that generate the load", min = 1, max = 10000 },
@@ -47,6 +47,7 @@ return scenario {
   },
   run = function(t, opt)
     local targets = parse(opt.target)
+    if opt.min_rate > opt.max_rate then t:refuse(("min_rate %s is above max_rate %s"):format(opt.min_rate, opt.max_rate)) end
     local sharded = opt.shards > 1 or opt.rendezvous ~= ""
     local transactions = 0 -- as many as the targets' quantiles need
     for _, target in ipairs(targets) do

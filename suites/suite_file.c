@@ -336,7 +336,10 @@ int suite_read(struct suite *s, const char *path, struct err *e)
 	if (luaL_loadbufferx(L, text.buf, text.len, "=suite", "t") || lua_pcall(L, 0, 1, 0)) {
 		const char *why = lua_isstring(L, -1) ? lua_tostring(L, -1) : "it fails";
 
-		err_set(e, ERR_USAGE, 0, "%s: %s%s", path, why,
+		bool placed = !strncmp(why, "suite:", 6); /* the chunk's name */
+
+		err_set(e, ERR_USAGE, 0, "%s:%s%s%s", path, placed ? "" : " ",
+			placed ? why + 6 : why,
 			strstr(why, "a nil value")
 				? " (a suite is a table alone, without libraries: return { suite = \"name\", runs = { … } })"
 				: "");

@@ -201,6 +201,7 @@ int cmd_load(int argc, char **argv)
 	struct err e = ERR_INIT;
 	struct load *l = NULL;
 	unsigned broken = 0;
+	bool told = false; /* the seed that was drawn */
 	int rc;
 
 	if (argc > 1 && !strcmp(argv[1], "report"))
@@ -212,8 +213,7 @@ int cmd_load(int argc, char **argv)
 	signal(SIGTERM, on_signal);
 	if (!r.o.seed) {
 		r.o.seed = (uint64_t)clock_wall_us();
-		if (!r.shards && (!strcmp(r.verb, "prepare") || !strcmp(r.verb, "run")))
-			fprintf(r.json ? stderr : stdout, "rand-seed: %" PRIu64 "\n", r.o.seed);
+		told = !r.shards && (!strcmp(r.verb, "prepare") || !strcmp(r.verb, "run"));
 	}
 	r.o.journal_start_ns = clock_mono_ns();
 	if (r.shards && !strcmp(r.verb, "run")) {
@@ -225,6 +225,8 @@ int cmd_load(int argc, char **argv)
 	}
 	if (rc == 0)
 		l = load_new(&r.o, &e);
+	if (l && told)
+		fprintf(r.json ? stderr : stdout, "rand-seed: %" PRIu64 "\n", r.o.seed);
 	if (!l)
 		rc = -1;
 	else if (!strcmp(r.verb, "prepare"))

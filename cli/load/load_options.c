@@ -432,6 +432,16 @@ static int give_help(const char *load)
 
 /* One pass over the arguments. config: only --config-file is looked at, since the command line goes
  * before it. */
+static const char *const verbs[] = { "prepare", "run", "check", "cleanup" };
+
+static bool is_verb(const char *word)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (!strcmp(word, verbs[i]))
+			return true;
+	return false;
+}
+
 static int pass(struct load_run *r, int argc, char **argv, bool config)
 {
 	const char *word[3];
@@ -494,11 +504,15 @@ static int pass(struct load_run *r, int argc, char **argv, bool config)
 		options_help(&command, stderr);
 		return 2;
 	}
-	if (words < 2 || (strcmp(word[1], "prepare") && strcmp(word[1], "run") &&
-			  strcmp(word[1], "cleanup") && strcmp(word[1], "check")))
-		return options_no_verb(
-			&command, words < 2 ? "" : word[1],
-			(const char *const[]){ "prepare", "run", "check", "cleanup" }, 4);
+	if (words == 2 && is_verb(word[0]) && !is_verb(word[1]))
+		return options_wrong(&command, "the load comes first: drtest load %.80s %s",
+				     word[1], word[0]);
+	if (words < 2 || !is_verb(word[1]))
+		return options_no_verb(&command, words < 2 ? "" : word[1], verbs,
+				       sizeof(verbs) / sizeof(verbs[0]));
+	if (words > 2)
+		return options_wrong(&command, "unexpected argument '%.80s' after '%s'", word[2],
+				     word[1]);
 	r->name = r->o.name = word[0];
 	r->verb = word[1];
 	return 0;

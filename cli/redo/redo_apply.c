@@ -244,8 +244,10 @@ static int take_sink(const struct redo_options *o, struct replay_opts *ro, struc
 	int rc = -1;
 
 	if (uri_option(o->sink, &uri, e) < 0 || sql_endpoint_from_uri(&ro->sink, uri.buf, e) < 0 ||
-	    take_params(uri.buf, ro, zone, e) < 0)
+	    take_params(uri.buf, ro, zone, e) < 0) {
+		err_wrap(e, "--sink-uri");
 		goto out;
+	}
 	if (o->password_file) {
 		if (first_line(o->password_file, &password, e) < 0)
 			goto out;

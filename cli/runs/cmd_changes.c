@@ -227,7 +227,10 @@ int cmd_changes(int argc, char **argv)
 	of.scenario = q.scenario;
 	/* runs of one scenario are beside each other: the newest one's, unless told */
 	of.last = 1;
-	rc = of.scenario ? run_history_check_scenario(q.dir, of.scenario, &e) : 0;
+	if (of.scenario || from_history(argv[optind], argv[optind + 1]))
+		rc = run_history_folder(q.dir, &e);
+	if (rc == 0 && of.scenario)
+		rc = run_history_check_scenario(q.dir, of.scenario, &e);
 	if (rc == 0 && from_history(argv[optind], argv[optind + 1]))
 		rc = run_history_list(q.dir, &of, &newest, &newest_n, &e);
 	if (newest_n) {

@@ -23,19 +23,19 @@ static const struct option_def options[] = {
 	{ "rows-per-s", OPTION_REAL, "N",
 	  "rows per second that your load writes (default: as in "
 	  "the runs)",
-	  AT(rows_per_s) },
-	{ "row-bytes", OPTION_REAL, "N", "bytes per row in the redo log", AT(row_bytes) },
+	  AT(rows_per_s), .min = 1 },
+	{ "row-bytes", OPTION_REAL, "N", "bytes per row in the redo log", AT(row_bytes), .min = 1 },
 	{ "flush-interval", OPTION_TIME_MS, "2s", "the redo log's flush interval (2s)",
 	  AT(flush_ms) },
 	{ "store-mb-per-s", OPTION_REAL, "N", "bandwidth to the store, in MB per second",
-	  AT(store_mb_per_s) },
+	  AT(store_mb_per_s), .min = 1 },
 	{ "store-latency", OPTION_TIME_MS, "50ms",
 	  "additional latency of an upload, compared "
 	  "with the runs' store",
 	  AT(store_latency_ms) },
 	{ "target-rows-per-s", OPTION_REAL, "N",
 	  "rows per second that your secondary accepts in a replay (default: as in the runs)",
-	  AT(target_rows_per_s) },
+	  AT(target_rows_per_s), .min = 1 },
 	{ "json", OPTION_FLAG, NULL, "as JSON", AT(json) },
 	{ "flush", OPTION_RENAMED, .at = 0, .now = "flush-interval" },
 	{ 0 },
@@ -94,7 +94,8 @@ int cmd_forecast(int argc, char **argv)
 
 	if (rc)
 		return rc == 1 ? 0 : 2;
-	if ((q.scenario && run_history_check_scenario(q.dir, q.scenario, &e) < 0) ||
+	if (run_history_folder(q.dir, &e) < 0 ||
+	    (q.scenario && run_history_check_scenario(q.dir, q.scenario, &e) < 0) ||
 	    make(&q, &f, &of, &e) < 0) {
 		fprintf(stderr, "drtest forecast: %s\n", e.text);
 		free(of);

@@ -122,7 +122,9 @@ int cmd_gate(int argc, char **argv)
 	if (rc < 0)
 		return -1 - rc;
 	f = (struct run_filter){ .scenario = q.scenario, .last = 1 };
-	rc = run_history_list(q.dir, &f, &runs, &n, &e);
+	rc = run_history_folder(q.dir, &e);
+	if (rc == 0)
+		rc = run_history_list(q.dir, &f, &runs, &n, &e);
 	if (rc == 0 && n) { /* the newest run tells of which scenario and with which options */
 		struct run_row newest = runs[0];
 

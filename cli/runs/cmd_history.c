@@ -164,13 +164,8 @@ int cmd_history(int argc, char **argv)
 		fprintf(stderr, "drtest history: --seed: '%.40s' is not a number\n", f.seed);
 		return 2;
 	}
-	if (!fs_exists(q.dir)) {
-		fprintf(stderr,
-			"drtest history: there is no folder %s: run something first, or --out DIR\n",
-			q.dir);
-		return 2;
-	}
-	if (f.scenario && run_history_check_scenario(q.dir, f.scenario, &e) < 0) {
+	if (run_history_folder(q.dir, &e) < 0 ||
+	    (f.scenario && run_history_check_scenario(q.dir, f.scenario, &e) < 0)) {
 		fprintf(stderr, "drtest history: %s\n", e.text);
 		return err_exit_code(&e);
 	}

@@ -79,7 +79,8 @@ int cmd_trend(int argc, char **argv)
 		return rc == 1 ? 0 : 2;
 	f.scenario = q.scenario;
 	f.last = q.last;
-	if (f.scenario && run_history_check_scenario(q.dir, f.scenario, &e) < 0) {
+	if (run_history_folder(q.dir, &e) < 0 ||
+	    (f.scenario && run_history_check_scenario(q.dir, f.scenario, &e) < 0)) {
 		fprintf(stderr, "drtest trend: %s\n", e.text);
 		return err_exit_code(&e);
 	}

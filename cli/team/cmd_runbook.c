@@ -9,6 +9,7 @@
 #include "cli/team/runbook.h"
 #include "cli/runs/print_page.h"
 #include "cli/version.h"
+#include "harness/base/clock.h"
 #include "harness/os/fs.h"
 
 #define RUNS_MAX 20
@@ -49,13 +50,18 @@ static const struct command_def command = {
 static void read_drills(const char *runs_dir, struct run_row **runs, size_t *n)
 {
 	static const char *const scenarios[] = { "live_failover", "rehearse", "failover" };
+	struct err e = ERR_INIT;
 
 	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
 		const struct run_filter f = { .scenario = scenarios[i],
 					      .verdict = "pass",
 					      .last = RUNS_MAX };
 
-		if (run_history_list(runs_dir, &f, runs, n, NULL) < 0 || *n)
+		if (run_history_list(runs_dir, &f, runs, n, &e) < 0) {
+			fprintf(stderr, "note: drtest runbook: no measured times: %s\n", e.text);
+			return;
+		}
+		if (*n)
 			return;
 	}
 }
@@ -97,6 +103,18 @@ int cmd_runbook(int argc, char **argv)
 		return rc == 1 ? 0 : 2;
 	if (!q.clusters)
 		return options_wrong(&command, "--clusters FILE is missing (docs/CLUSTERS.md)");
+	for (size_t i = 0; i < 2; i++) {
+		const char *time = i ? q.max_rto : q.max_rpo;
+
+		if (time && duration_parse_ms(time) < 0)
+			return options_wrong(&command,
+					     "--max-%s: '%.80s' is not a time such as 30s",
+					     i ? "rto" : "rpo", time);
+	}
+	if (q.runs && run_history_folder(q.runs, &e) < 0) {
+		fprintf(stderr, "drtest runbook: --runs: %s\n", e.text);
+		return 2;
+	}
 	if (q.format == FORMAT_PDF && !q.to)
 		return options_wrong(&command, "--format pdf needs --output FILE");
 	if (attach_file_read_named(&file, q.clusters, &e) < 0) {

@@ -331,7 +331,7 @@ int fs_write_atomic(const char *path, const void *data, size_t n, mode_t mode, s
 
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0) {
-		err_sys(e, "create %s", tmp);
+		err_sys(e, "create %s", path); /* of the name that was asked for */
 		goto out;
 	}
 	if (fs_write_all(fd, data, n, e) < 0 || (fsync(fd) < 0 && err_sys(e, "sync") < 0)) {
@@ -340,12 +340,12 @@ int fs_write_atomic(const char *path, const void *data, size_t n, mode_t mode, s
 	}
 	if (close(fd) < 0) {
 		fd = -1;
-		err_sys(e, "close %s", tmp);
+		err_sys(e, "write %s", path);
 		goto out;
 	}
 	fd = -1;
 	if (rename(tmp, path) < 0) {
-		err_sys(e, "rename to %s", path);
+		err_sys(e, "write %s", path);
 		goto out;
 	}
 	rc = sync_dir_of(path, e);

@@ -438,7 +438,10 @@ static void last_lines(struct strbuf *err)
 	if (err->len > 500) {
 		struct strbuf cut = STRBUF_INIT;
 
-		strbuf_addf(&cut, "...%s", err->buf + err->len - 500);
+		const char *tail = err->buf + err->len - 500, *line = strchr(tail, '\n');
+
+		/* whole lines, where there are several */
+		strbuf_addf(&cut, "...%s", line ? line + 1 : tail);
 		strbuf_release(err);
 		*err = cut;
 	}

@@ -21,6 +21,33 @@ drtest "a number that is neither a time nor a count" 2 "max-rpo: '1.5' is not a 
 drtest "attach without clusters" 2 '^drtest run: --on attach needs --clusters FILE' "${failover[@]}" --on attach --plan
 drtest "a game day's options are the game day's" 2 '^drtest gameday: --clusters: the ground local takes no clusters file' gameday --on local --clusters examples/tiup-cluster.lua
 drtest "so are those of a search" 2 "^drtest capacity: --on: 'x' is not a ground" capacity --on x
+drtest "one word too many for a load" 2 "^drtest load: unexpected argument 'x' after 'run'" load oltp_write_only run x
+drtest "a load's verb first" 2 'the load comes first: drtest load bank run' load run bank
+drtest "a load that never began" 2 'rate "-1" must be' load oltp_write_only run --rate=-1
+grep -q 'rand-seed' "$scratch/out" && bad "the seed of nothing is told" || ok
+drtest "a fault" 2 "there is no verb 'kil': did you mean 'kill'" chaos kil
+drtest "an option of a fault" 2 'unknown option -5' chaos kill -5
+drtest "the first process" 2 'process 1: not one that drtest may strike' chaos kill 1
+drtest "a proxy to itself" 2 'would forward to itself' chaos proxy --upstream 4001 --listen 4001
+drtest "which of two servers" 2 "^drtest diff: --b: server URI" diff --a mysql://root@127.0.0.1:1 --b y
+drtest "which of two places" 2 '^drtest backup: --storage: URI' backup --source-uri mysql://root@127.0.0.1:1 --storage y
+drtest "a search from nothing" 2 'min_rate: 0 is not from 1' capacity --min-rate 0
+drtest "a search downwards" 2 'min_rate 100 is above max_rate 50' capacity --min-rate 100 --max-rate 50 --plan
+drtest "a runbook's target" 2 "^drtest runbook: --max-rto: 'x' is not a time" runbook --clusters examples/tiup-cluster.lua --max-rto x
+drtest "a report of nothing" 2 "^drtest report: '': no such run" report ''
+
+# ---- runs, and where something is written
+: >"$scratch/file"
+for command in history trend forecast 'gate --rule rto_ms<=30s' 'changes last:1 last:1'; do
+	# shellcheck disable=SC2086 # several words
+	drtest "$command of a file" 2 "the directory for runs: $scratch/file: Not a directory" $command --out "$scratch/file"
+	# shellcheck disable=SC2086
+	drtest "$command of no directory" 2 "the directory for runs: $scratch/none: No such file" $command --out "$scratch/none"
+done
+drtest "a runbook's runs" 2 "--runs: the directory for runs: $scratch/none" runbook --clusters examples/tiup-cluster.lua --runs "$scratch/none"
+drtest "a place for a page" 3 "^drtest runbook: create $scratch/none/x: No such file or directory$" runbook --clusters examples/tiup-cluster.lua --output "$scratch/none/x"
+drtest "a forecast of no load" 2 "rows-per-s: '0' is not a number above 0" forecast --out "$scratch" --rows-per-s 0
+drtest "a suite's line" 2 "^drtest suite: $scratch/file.lua:2: unexpected symbol" suite "$(printf 'return\n{ =' >"$scratch/file.lua"; echo "$scratch/file.lua")"
 
 # ---- a scenario
 script() { # NAME EXIT PATTERN BODY

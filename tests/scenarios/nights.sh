@@ -76,7 +76,7 @@ expect "no such scenario" 2 "no run of scenario 'nosuch'" "$DRTEST" history --ou
 expect "no such scenario in the trend" 2 "no run of scenario 'nosuch'" "$DRTEST" trend --out "$out" --scenario nosuch
 expect "trend" 0 'trend.html: 10 runs' "$DRTEST" trend --out "$out"
 expect "a forecast from runs without a replay" 2 'have an RTO with a replay, but a forecast needs 5' "$DRTEST" forecast --out "$out"
-expect "a forecast without runs" 2 'no run that passed' "$DRTEST" forecast --out "$scratch/nowhere"
+expect "a forecast without runs" 2 'nowhere: No such file or directory .run something first' "$DRTEST" forecast --out "$scratch/nowhere"
 expect "a forecast of no such scenario" 2 "no run of scenario 'nosuch'" "$DRTEST" forecast --out "$out" --scenario nosuch
 expect "Prometheus' text" 0 '' "$DRTEST" report --prometheus "$scratch/p.prom" "$(cat "$scratch/folder")"
 grep -Eq '^drtest_run_start_timestamp_seconds.* 1[0-9]{9}(\.[0-9]{1,3})?$' "$scratch/p.prom" && ok || bad "the start is not told to the millisecond: $(grep start_time "$scratch/p.prom")"

@@ -146,7 +146,8 @@ static void a_file_that_is_no_scenario_is_refused(void **state)
 
 	refused(w, "return 1", "return scenario {");
 	refused(w, HEAD "return scenario { name = \"s\" }", "needs run");
-	refused(w, HEAD "return scenario { name = \"a b\", run = function() end }", "needs a name");
+	refused(w, HEAD "return scenario { name = \"a b\", run = function() end }",
+		"name 'a b' must");
 	refused(w, HEAD "return scenario { name = \"s\", runs = 1 }", "unknown field 'runs'");
 	refused(w,
 		HEAD "return scenario { name = \"s\", options = { a = 1 }, run = function() end }",

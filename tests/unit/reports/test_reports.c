@@ -747,7 +747,7 @@ static void without_a_run_there_is_one_clear_line(void **unused)
 	(void)unused;
 	assert_int_equal(report_make("/nonexistent/run", &e), -1);
 	assert_int_equal(err_exit_code(&e), 2);
-	assert_string_equal(e.text, "/nonexistent/run: no such run directory");
+	assert_string_equal(e.text, "'/nonexistent/run': no such run directory");
 	unlink(path);
 	free(path);
 	e = (struct err)ERR_INIT;

@@ -261,6 +261,7 @@ static void rules_are_read_or_refused_with_the_reason(void **unused)
 	static const char *const good[] = { "rpo_ms p95 <= 1.2x",  "rto_ms <= 2s",
 					    "rto_ms < +20%",       "load_tps min >= -10%",
 					    "rpo_lost max <= 100", "rto_ms max <= 5m",
+					    "rto_ms<=2s",          "rpo_ms p95 <=1.2x",
 					    "seconds mean <= 2min" };
 	static const char *const bad[] = { "",
 					   "rpo_ms",
