@@ -12,7 +12,6 @@
 struct mix {
 	struct netproxy *p;
 	struct link_fault dir[2];
-	struct http_fault http;
 	struct mix *next;
 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -55,7 +55,7 @@ void lane_queue(struct lane *l, const void *data, size_t n, int64_t due_ns)
 	l->queued += n;
 }
 
-bool lane_is_plain(const struct conn *c, const struct lane *l)
+static bool lane_is_plain(const struct conn *c, const struct lane *l)
 {
 	const struct link_fault *f = &c->p->now_link[l->dir];
 

@@ -42,7 +42,6 @@ struct conn {
 	struct lane lane[2];
 	int fd[2]; /* [0] the client's, [1] the server's */
 	bool connecting, again, dead;
-	unsigned settings;      /* of the proxy, as they were taken over */
 	struct http_scan *scan; /* http: */
 	/* by us, or cut: nothing more of what the client sends is passed on */
 	bool answered;
@@ -90,7 +89,6 @@ int lane_pump(struct conn *c, struct lane *l);
 void lane_init(struct lane *l, enum netproxy_dir dir, int from, int to);
 void lane_release(struct lane *l);
 void lane_queue(struct lane *l, const void *data, size_t n, int64_t due_ns);
-bool lane_is_plain(const struct conn *c, const struct lane *l);
 /* The client's bytes, followed: passes, refuses, cuts, watches. */
 void http_up(struct conn *c, const char *data, size_t n, int64_t due_ns);
 

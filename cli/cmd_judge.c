@@ -21,11 +21,10 @@
 #define SETS_MAX 64
 #define FINDINGS_SHOWN 10
 #define FOREIGN_MIN 10
-#define THREADS 4
 
 struct request {
 	struct load_opts load;
-	const char *name, *ledger_dir, *server, *compare, *tso_map, *lost;
+	const char *ledger_dir, *server, *compare, *tso_map, *lost;
 	const char *set[SETS_MAX + 1];
 	size_t n_set;
 	tso_t point;
@@ -118,7 +117,7 @@ static int parse(struct request *q, int argc, char **argv)
 	if (optind == argc || !q->ledger_dir || !q->server)
 		return options_wrong(&command,
 				     "the name of a load, --ledger-dir and --server are required");
-	q->name = q->load.name = argv[optind];
+	q->load.name = argv[optind];
 	q->load.set = q->set;
 	return 0;
 }
@@ -200,7 +199,6 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 				 .model = load_model(l),
 				 .point = q->point ? q->point : UINT64_MAX,
 				 .secondary = *server,
-				 .threads = THREADS,
 				 .writer_of = load_writer_of,
 				 .writer_ctx = l,
 				 .db = load_db(l),

@@ -237,7 +237,9 @@ static int report_run(const struct run_opts *o, const struct run_outputs *w, con
 	return code;
 }
 
-int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char **run_dir)
+/* Runs, makes the reports, adds the run to the history; the exit code. *run_dir: the run folder,
+ * the caller's to free; NULL: none was made. */
+static int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char **run_dir)
 {
 	struct err e = ERR_INIT;
 	struct run_opts watched = *o;

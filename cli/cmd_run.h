@@ -15,10 +15,6 @@ struct run_outputs {
 	struct serve_at serve;
 	struct notify notify;
 };
-/* Runs, makes the reports, adds the run to the history; the exit code. *run_dir: the run folder,
- * the caller's to free; NULL: none was made. */
-int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char **run_dir);
-
 bool run_has_option(const char *name); /* "seed": does the command line know it? */
 
 extern const struct runtime_module scenario_modules[]; /* the bindings that scenarios are given */

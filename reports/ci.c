@@ -47,7 +47,8 @@ static void add_figures(const struct run_model *m, struct strbuf *out)
 			    text_seconds(a, m->rto_ms[RTO_SERVICE] / 1e3));
 }
 
-void format_markdown(const struct run_model *m, struct strbuf *out)
+/* The verdict, RPO, RTO, and a table of the checks that did not pass. */
+static void format_markdown(const struct run_model *m, struct strbuf *out)
 {
 	size_t rows = 0;
 
@@ -119,7 +120,9 @@ static void add_annotation(struct strbuf *out, const char *kind, const struct ru
 	strbuf_addch(out, '\n');
 }
 
-void format_annotations(const struct run_model *m, struct strbuf *out)
+/* GitHub's workflow commands: "::error title=…::check: evidence", "::warning" for an unknown check.
+ * At most ten, as many as it shows. */
+static void format_annotations(const struct run_model *m, struct strbuf *out)
 {
 	size_t n = 0;
 
@@ -134,7 +137,8 @@ void format_annotations(const struct run_model *m, struct strbuf *out)
 	}
 }
 
-void format_badge(const struct run_model *m, struct strbuf *out)
+/* An SVG of 20 pixels height: "drtest | pass · RPO 0.12 s · RTO 0.8 s". */
+static void format_badge(const struct run_model *m, struct strbuf *out)
 {
 	static const char *const colors[] = { [OUTCOME_PASS] = "#1a7f37",
 					      [OUTCOME_FAIL] = "#c5221f",

@@ -9,14 +9,6 @@
 #include "harness/base/strbuf.h"
 #include "reports/run_model.h"
 
-/* The verdict, RPO, RTO, and a table of the checks that did not pass. */
-void format_markdown(const struct run_model *m, struct strbuf *out);
-/* GitHub's workflow commands: "::error title=…::check: evidence", "::warning" for an unknown check.
- * At most ten, as many as it shows. */
-void format_annotations(const struct run_model *m, struct strbuf *out);
-/* An SVG of 20 pixels height: "drtest | pass · RPO 0.12 s · RTO 0.8 s". */
-void format_badge(const struct run_model *m, struct strbuf *out);
-
 /* Within GitHub Actions: annotations to `out`, the summary appended to $GITHUB_STEP_SUMMARY.
  * Elsewhere nothing. */
 int report_ci(const char *run_dir, FILE *out, struct err *e);

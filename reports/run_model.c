@@ -246,6 +246,7 @@ static void on_check(struct run_model *m, json_t *ev, double t)
 	double step = number_of(ev, "step", 0);
 	size_t i;
 
+	(void)t;
 	m->failed += verdict == OUTCOME_FAIL; /* counted even where the list is full */
 	m->unknown += verdict != OUTCOME_FAIL && verdict != OUTCOME_PASS;
 	if (!c)
@@ -254,7 +255,6 @@ static void on_check(struct run_model *m, json_t *ev, double t)
 	c->step = step >= 1 && step < 1e9 ? (int64_t)step : 0;
 	c->name = text_of(ev, "name", NAME_MAX_BYTES);
 	c->evidence = text_of(ev, "evidence", MODEL_TEXT_MAX);
-	c->at = t;
 	c->seconds = number_of(ev, "seconds", -1);
 	if (json_is_object(json_object_get(ev, "about")))
 		c->about = finding_of(json_object_get(ev, "about"));
@@ -694,7 +694,6 @@ int run_model_read(struct run_model *m, const char *journal_path, struct err *e)
 		run_model_release(m);
 		return -1;
 	}
-	m->truncated = cut;
 	conclude(m, &damage);
 	return 0;
 }

@@ -33,8 +33,8 @@ struct model_check {
 	int64_t step; /* 0: outside of any */
 	char *name, *evidence;
 	enum outcome verdict;
-	double at, seconds; /* seconds < 0: not told */
-	json_t *findings;   /* objects of at most 16 texts and numbers */
+	double seconds;   /* < 0: not told */
+	json_t *findings; /* objects of at most 16 texts and numbers */
 	size_t findings_left_out;
 	/* what was checked, over how much, what it would have caught: texts and numbers; NULL:
 	 * not told */
@@ -119,7 +119,7 @@ struct run_model {
 	json_t *files;
 	/* an earlier run like it (run_history.h), not the model's; NULL: none */
 	const struct run_row *before;
-	bool has_run, ended, truncated;
+	bool has_run, ended;
 	bool running; /* run_model_now(): it goes on */
 	size_t events;
 };

@@ -163,7 +163,6 @@ static int judge_clean(struct recording *r, int64_t disaster_us, int64_t disaste
 				 .disaster_us = disaster_us,
 				 .disaster_wall_ms = disaster_wall_ms,
 				 .secondary = *cluster_endpoint(r->secondary),
-				 .threads = 2,
 				 .point_position_base = (int64_t)r->backup.backup_seq };
 	int (*const checks[])(const struct verify_opts *, struct verify_result *,
 			      struct err *) = { check_ledger, check_model };

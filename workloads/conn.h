@@ -57,16 +57,14 @@ struct conn {
 	 * drtest_ledger's */
 	MYSQL_STMT **stmt, *current;
 	size_t n_stmts;
-	const struct script *script;
 	struct con_call *call;               /* the call being executed */
 	const struct sql_endpoint *endpoint; /* of conn_connect(): the caller's, and lives on */
-	const char *sql;                     /* of the statement being prepared */
 	struct strbuf sql_text;
 	MYSQL *ret_m;
 	MYSQL_RES *ret_res;
 	my_bool ret_bool;
 	int ret;
-	int epoll_fd, watched_fd; /* watched_fd: -1 none */
+	int watched_fd; /* watched_fd: -1 none */
 };
 
 /* Each starts an operation: `wait` tells whether it is already done. */

@@ -137,7 +137,7 @@ static void check_backlog(struct load *l)
 }
 
 /* Is anybody getting through? Whoever comes first a second after the last look looks. */
-void engine_look(struct load *l, int64_t now)
+static void engine_look(struct load *l, int64_t now)
 {
 	struct load_stats st = { 0 };
 
@@ -237,9 +237,7 @@ static void attach(struct engine_thread *t, struct worker *w)
 	w->con_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	script_push_draw(&t->script, &w->draw);
 	w->draw_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-	w->conn.epoll_fd = t->epoll_fd;
 	w->conn.watched_fd = -1;
-	w->conn.script = &t->script;
 	w->conn.n_stmts = (size_t)t->script.n_statements * (l->o.tables + 1) + 1;
 	if (!w->conn.stmt)
 		w->conn.stmt = xcalloc(w->conn.n_stmts, sizeof(*w->conn.stmt));

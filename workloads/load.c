@@ -392,8 +392,7 @@ void load_get_stats(struct load *l, struct load_stats *st)
 	*st = (struct load_stats){ .latency = latency,
 				   .queue = queue,
 				   .service = service,
-				   .first_ack_us = atomic_load(&l->first_ack_us),
-				   .last_ack_us = atomic_load(&l->last_ack_us) };
+				   .first_ack_us = atomic_load(&l->first_ack_us) };
 	for (unsigned i = 0; i < l->o.workers; i++) {
 		struct worker *w = &l->worker[i];
 

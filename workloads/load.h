@@ -121,7 +121,6 @@ struct load_stats {
 	struct hist *latency, *queue, *service;
 	/* journal clock: first acknowledgement since load_start(); 0 none */
 	int64_t first_ack_us;
-	int64_t last_ack_us;
 };
 /* How far prepare is, from any thread: false when it does not run. */
 bool load_preparing(const struct load *l, unsigned *done, unsigned *total);

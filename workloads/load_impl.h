@@ -100,7 +100,7 @@ struct load {
 	uint16_t cluster;
 	bool started; /* between load_start() and load_stop(); the caller's thread */
 	atomic_bool stopping, cutting;
-	_Atomic int64_t first_ack_us, last_ack_us;
+	_Atomic int64_t first_ack_us;
 	_Atomic unsigned alive, ready; /* workers that have not ended; that have connected */
 	_Atomic unsigned held;         /* workers that wait before they try again */
 	atomic_bool go;                /* all have */
@@ -121,7 +121,6 @@ struct load {
 int engine_start(struct load *l, struct err *e);
 void engine_join(struct load *l);
 void engine_error(struct load *l, const struct err *e); /* keeps the first */
-void engine_look(struct load *l, int64_t now_ns); /* once a second: is anybody getting through? */
 /* 1: *due_ns is the caller's transaction; 0: none is due before *due_ns; -1: none will come any
  * more. */
 int load_take(struct load *l, int64_t now_ns, int64_t *due_ns);
@@ -132,7 +131,6 @@ void worker_connect(struct worker *w);
 void worker_ready(struct worker *w, int ready); /* its socket is */
 void worker_tick(struct worker *w, int64_t now_ns);
 void worker_end(struct worker *w);
-void thread_idle_add(struct engine_thread *t, struct worker *w);
 /* model.c */
 int model_init(struct load *l, struct err *e);
 

@@ -30,7 +30,7 @@ struct sysbench {
 	int64_t workers, tables, load_tables, table_size;
 	double rate;
 	unsigned runs;
-	bool running, first_seen;
+	bool running;
 	uint64_t before; /* counted in the runs that have ended */
 };
 struct face {
@@ -86,7 +86,8 @@ static int sysbench_health(void *object, struct err *e)
 
 static const struct owned_ops ops = { .close = sysbench_close, .health = sysbench_health };
 
-uint64_t sysbench_count(const char *text)
+/* The transactions of all "[ 3s ] thds: 10 tps: 99.47 …" lines, a second each. */
+static uint64_t sysbench_count(const char *text)
 {
 	double sum = 0;
 

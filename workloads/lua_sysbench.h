@@ -9,7 +9,4 @@
 
 int lua_sysbench_open(lua_State *L); /* pushes t.load */
 
-/* The transactions of all "[ 3s ] thds: 10 tps: 99.47 …" lines, a second each. */
-uint64_t sysbench_count(const char *text);
-
 #endif

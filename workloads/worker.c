@@ -34,7 +34,7 @@ static int64_t journal_us(const struct load *l, int64_t ns)
 	return (ns - l->o.journal_start_ns) / 1000;
 }
 
-void thread_idle_add(struct engine_thread *t, struct worker *w)
+static void thread_idle_add(struct engine_thread *t, struct worker *w)
 {
 	w->phase = PHASE_IDLE;
 	w->next_idle = NULL;
@@ -198,9 +198,6 @@ static void record_txn(struct worker *w, enum txn_outcome outcome, bool retried)
 		hist_add(&w->thread->queue, (uint64_t)(r.begin_us - r.due_us));
 		hist_add(&w->thread->service, (uint64_t)(r.end_us - r.begin_us));
 		atomic_compare_exchange_strong(&l->first_ack_us, &none, r.end_us);
-		for (int64_t last = atomic_load(&l->last_ack_us); last < r.end_us;)
-			if (atomic_compare_exchange_weak(&l->last_ack_us, &last, r.end_us))
-				break;
 		add(&w->acked, 1);
 	} else if (outcome == TXN_FAILED) {
 		add(&w->failed, 1);

@@ -9,7 +9,6 @@
 
 #define LOAD_SETS_MAX 64
 #define LOAD_GIVEN_MAX 64
-#define LOAD_CONFIG_BYTES_MAX 65536
 
 struct load_run {
 	struct load_opts o;

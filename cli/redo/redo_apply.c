@@ -17,7 +17,7 @@
 
 struct shown {
 	bool terminal, txn;
-	int64_t begun_ns, phase_ns, told_ns;
+	int64_t phase_ns, told_ns;
 	int phase;
 };
 

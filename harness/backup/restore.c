@@ -23,7 +23,6 @@
 struct restore {
 	struct work work;
 	struct store *from;
-	const struct restore_opts *opts;
 	struct manifest manifest;
 	bool local_infile;
 	struct table_load *tables;
@@ -588,7 +587,7 @@ int restore_run(struct store *from, const struct restore_opts *o, struct backup_
 		struct err *e)
 {
 	unsigned threads = o->threads ? o->threads : 4;
-	struct restore r = { .from = from, .opts = o };
+	struct restore r = { .from = from };
 	struct restore_thread *t;
 	struct strbuf left_out = STRBUF_INIT;
 	int64_t start = clock_mono_ns();

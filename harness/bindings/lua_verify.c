@@ -464,7 +464,6 @@ static int records(lua_State *L, enum verify_kind kind)
 	struct lua_cluster *c = lua_cluster_alive(L, 2, what), *of = c;
 	struct runtime *r = runtime_of(L);
 	struct verify_opts o = { .point = UINT64_MAX,
-				 .threads = SQL_THREADS,
 				 .ledger_dir = audit->ledger_dir,
 				 .model = audit->model,
 				 .db = audit->db,

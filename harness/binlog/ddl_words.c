@@ -521,7 +521,6 @@ void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql
 			x.text[i] >= 'a' && x.text[i] <= 'z' ? (char)(x.text[i] - 32) : x.text[i];
 	out->is_dml = is_one(&x, dml);
 	out->is_xa = word_is(&x, "XA");
-	out->is_begin = word_is(&x, "BEGIN") || word_is(&x, "START");
 	out->is_commit = word_is(&x, "COMMIT");
 	if (take_word(&x, "ROLLBACK")) {
 		take_word(&x, "WORK");

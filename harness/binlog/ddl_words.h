@@ -61,7 +61,7 @@ struct ddl_words {
 	char db[DDL_NAME_MAX + 1], table[DDL_NAME_MAX + 1];
 	char first[16]; /* the statement's first word in capitals, cut */
 	/* the whole statement: BEGIN or START, COMMIT, ROLLBACK */
-	bool is_begin, is_commit, is_rollback;
+	bool is_commit, is_rollback;
 	bool is_savepoint, is_rollback_to; /* SAVEPOINT x, ROLLBACK TO x: `savepoint` is its name */
 	char savepoint[DDL_NAME_MAX + 1];
 	/* INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, DO, WITH: a change logged as a statement */

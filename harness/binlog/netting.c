@@ -106,11 +106,6 @@ void netting_free(struct netting *n)
 	free(n);
 }
 
-bool netting_spilled(const struct netting *n)
-{
-	return n->spilled;
-}
-
 static const void *copy_bytes(struct netting *n, const void *p, size_t size)
 {
 	void *q = txn_mem_alloc(&n->mem, size ? size : 1);

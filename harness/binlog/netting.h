@@ -41,6 +41,5 @@ int netting_count(struct netting *n, uint32_t table, struct net_bytes image, int
  * rest, and *more is set on all but the last. Valid until the next call. */
 int netting_batch(struct netting *n, struct net_change **out, size_t *n_out, bool *more,
 		  struct err *e);
-bool netting_spilled(const struct netting *n);
 
 #endif

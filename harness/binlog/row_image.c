@@ -17,7 +17,7 @@ struct plan_column {
 	/* position in the decoded row; -1: virtual, only stepped over */
 	int out;
 	enum column_type type;
-	unsigned length, decimals;
+	unsigned length;
 	bool is_unsigned, is_key;
 	const struct charset *text; /* NULL: bytes */
 };
@@ -122,7 +122,6 @@ static int plan_column(const struct row_plan *p, struct plan_column *pc, const s
 			db, table, c->name, c->sql_type);
 	pc->type = c->type;
 	pc->length = c->length;
-	pc->decimals = c->decimals;
 	pc->is_unsigned = c->flags & COLF_UNSIGNED;
 	switch (c->type) {
 	case COL_VARCHAR:

@@ -322,8 +322,7 @@ static int parse(struct table_map *m, const uint8_t *p, const uint8_t *end)
 
 	if (end - p < 8)
 		return -1;
-	m->id = binlog_le(p, 6);
-	p += 8;
+	p += 8; /* the table's number and flags */
 	if (take_name(&p, end, &m->db) < 0 || take_name(&p, end, &m->table) < 0)
 		return -1;
 	k = binlog_packed_int(p, (size_t)(end - p), &n);

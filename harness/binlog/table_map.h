@@ -61,7 +61,6 @@ struct table_map_column {
 	unsigned collation; /* of text, ENUM and SET, by number; 63: bytes; 0: not told */
 };
 struct table_map {
-	uint64_t id;
 	char *db, *table;
 	struct table_map_column *columns;
 	uint32_t n_columns;

@@ -355,8 +355,11 @@ int cluster_feed_status_of(struct cluster *c, unsigned number, struct feed_statu
 {
 	int i = more_of(c, number);
 
+	if (i < 0 && c->feed)
+		return feed_get_status(c->feed, st, e);
 	if (i < 0)
-		return cluster_feed_status(c, st, e);
+		return c->feeding ? c->ops->feed_status(c, 0, st, e)
+				  : err_set(e, ERR_USAGE, 0, "%s has no changefeed", c->name);
 	return c->more[i].feed ? feed_get_status(c->more[i].feed, st, e)
 			       : c->ops->feed_status(c, (unsigned)i + 1, st, e);
 }
@@ -374,7 +377,8 @@ void cluster_feed_status_file(struct cluster *c, unsigned number, char *out, siz
 	int i = more_of(c, number);
 
 	snprintf(out, size, "%s",
-		 i < 0             ? cluster_feed_status_path(c)
+		 i < 0 && c->feed  ? feed_status_path(c->feed)
+		 : i < 0           ? c->status_path ? c->status_path : ""
 		 : c->more[i].feed ? feed_status_path(c->more[i].feed)
 				   : c->more[i].status_path);
 }
@@ -394,20 +398,6 @@ int cluster_feed_stop(struct cluster *c, unsigned number, struct deadline d, str
 	feed_free(c->more[i].feed);
 	c->more[i].feed = NULL;
 	return rc < 0 ? err_wrap(e, "stop %s's changefeed", c->name) : 0;
-}
-
-int cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e)
-{
-	if (c->feed)
-		return feed_get_status(c->feed, st, e);
-	if (!c->feeding)
-		return err_set(e, ERR_USAGE, 0, "%s has no changefeed", c->name);
-	return c->ops->feed_status(c, 0, st, e);
-}
-
-const char *cluster_feed_status_path(const struct cluster *c)
-{
-	return c->feed ? feed_status_path(c->feed) : c->status_path ? c->status_path : "";
 }
 
 int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e)

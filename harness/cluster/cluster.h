@@ -111,23 +111,21 @@ int cluster_changefeed_find(struct cluster *c, struct cluster *sink, const char 
 			    const char *redo_uri, struct err *e);
 bool cluster_feeds(const struct cluster *c); /* a changefeed reads it */
 /* Changefeeds are numbered as they are made, and several may read one cluster, each to a secondary
- * of its own; all die with it. cluster_feed() and cluster_feed_status() are the first one's. */
+ * of its own; all die with it. cluster_feed() is the first one's. */
 #define CLUSTER_FEEDS_MAX 8
 unsigned cluster_feed_number(const struct cluster *c); /* the newest one's */
 bool cluster_feed_runs(const struct cluster *c, unsigned number);
+/* TiCDC's: sequence numbers are the TSOs themselves, sink_busy says that the redo log is ahead of
+ * the checkpoint. A failed or stopped one is an error with its own words. */
 int cluster_feed_status_of(struct cluster *c, unsigned number, struct feed_status *st,
 			   struct err *e);
-/* of its process, 0: none of ours; the file that its status is in, "": none */
+/* of its process, 0: none of ours; the file that its status is in (feed/status.h), for other
+ * threads, "": none */
 pid_t cluster_feed_pid(struct cluster *c, unsigned number);
 void cluster_feed_status_file(struct cluster *c, unsigned number, char *out, size_t size);
 int cluster_feed_stop(struct cluster *c, unsigned number, struct deadline d, struct err *e);
 /* local: the process, still the cluster's; else NULL */
 struct feed *cluster_feed(struct cluster *c);
-/* TiCDC's: sequence numbers are the TSOs themselves, sink_busy says that the redo log is ahead of
- * the checkpoint. A failed or stopped one is an error with its own words. */
-int cluster_feed_status(struct cluster *c, struct feed_status *st, struct err *e);
-/* the same as a file (feed_status.h), for other threads; "": none */
-const char *cluster_feed_status_path(const struct cluster *c);
 /* orderly; the handle is freed */
 int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e);
 /* o->sink is filled in, except that a port given in it is taken (a proxy's); o->time_zone too where

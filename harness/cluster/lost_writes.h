@@ -15,7 +15,6 @@ struct lost {
 	FILE *jsonl, *sql;
 	uint64_t transactions, rows, acked;
 	json_t *changes; /* of the transaction at hand */
-	uint64_t seq;
 	uint32_t worker;
 	uint64_t worker_seq; /* 0: not known who it was */
 	struct strbuf text;

@@ -55,7 +55,7 @@ static void all_planned(struct plan *p)
 	pthread_mutex_unlock(&p->c.lock);
 }
 
-void plan_done(struct plan *p, struct pair *pair)
+static void plan_done(struct plan *p, struct pair *pair)
 {
 	pthread_mutex_lock(&p->c.lock);
 	pair->done++;

@@ -7,8 +7,6 @@
 #include "harness/compare/compare_structure.h"
 #include "harness/sql/rights.h"
 
-#define ER_VIEW_INVALID 1356
-
 void compare_not_compared(struct compare *c, const char *kind, const char *name, const char *why)
 {
 	json_t *known;

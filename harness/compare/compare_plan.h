@@ -56,7 +56,6 @@ int plan_tables(struct plan *p, struct sql *sa, struct sql *sb, const char *an, 
 
 /* The threads. plan_take waits while tables are planned; false: there is no more, or it failed. */
 bool plan_take(struct plan *p, struct job *out);
-void plan_done(struct plan *p, struct pair *pair);
 /* A server cannot open the table, and said why: nothing of it counts as compared, and the others
  * go on. */
 void plan_unopened(struct plan *p, struct pair *pair, const char *why);

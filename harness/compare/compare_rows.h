@@ -19,9 +19,8 @@ struct compare {
 	struct err first; /* under lock, as all below */
 	json_t *findings, *notes, *not_compared;
 	uint64_t rows, rows_different, structure_different;
-	/* tables: written to meanwhile, with rows that the server gives no sum for, whose
-	 * columns differ */
-	uint64_t changing, unread, unlike;
+	/* tables: written to meanwhile, with rows that the server gives no sum for */
+	uint64_t changing, unread;
 	uint64_t unopened; /* tables that a server cannot open */
 	uint64_t not_compared_total;
 	uint64_t counters_behind; /* tables whose AUTO_INCREMENT is behind on b */

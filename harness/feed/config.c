@@ -147,7 +147,7 @@ json_t *feed_opts_to_json(const struct feed_opts *o)
 	return fields_to_json(feed_fields, o);
 }
 
-int feed_opts_from_json(struct feed_opts *o, json_t *j, struct err *e)
+static int feed_opts_from_json(struct feed_opts *o, json_t *j, struct err *e)
 {
 	memset(o, 0, sizeof(*o));
 	return fields_from_json(feed_fields, o, j, "feed options", e);

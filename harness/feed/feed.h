@@ -37,9 +37,8 @@ struct feed_opts {
 	/* rows of tables without a key that finds one are carried too (TiCDC's force-replicate) */
 	bool force_replicate;
 };
-/* JSON for the child's standard input (secrets: never argv) and back. */
+/* JSON for the child's standard input (secrets: never argv). */
 json_t *feed_opts_to_json(const struct feed_opts *o);
-int feed_opts_from_json(struct feed_opts *o, json_t *j, struct err *e);
 
 /* The process itself; returns its exit code. SIGTERM: flushes, drains what is resolved, moves the
  * checkpoint, ends with 0. */

@@ -90,7 +90,7 @@ static void still_from_json(struct feed_still *w, json_t *j)
 	snprintf(w->on, sizeof(w->on), "%s", on);
 }
 
-json_t *feed_status_to_json(const struct feed_status *st)
+static json_t *feed_status_to_json(const struct feed_status *st)
 {
 	return json_pack(
 		"{s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:I, s:o}",
@@ -106,7 +106,7 @@ json_t *feed_status_to_json(const struct feed_status *st)
 		(json_int_t)st->n_left_out, "not_carried", text_json(st->not_carried));
 }
 
-int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e)
+static int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e)
 {
 	json_error_t why;
 	const char *state, *checkpoint, *resolved, *error, *not_carried = "";

@@ -8,8 +8,6 @@
 
 #define FEED_STATUS_BYTES_MAX ((size_t)256 << 10)
 
-json_t *feed_status_to_json(const struct feed_status *st);
-int feed_status_from_json(struct feed_status *st, json_t *j, struct err *e);
 /* not synced: it speaks to the living */
 int feed_status_write(const char *path, const struct feed_status *st, struct err *e);
 /* ERR_NOT_FOUND: none yet */

@@ -160,13 +160,11 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	(void)size;
 	if (n > 5 && !strncmp(line, "HTTP/", 5)) { /* of an interim answer or of the final one */
 		a->r->etag[0] = a->r->location[0] = a->code[0] = 0;
-		a->r->length = a->range_from = 0;
+		a->range_from = 0;
 	} else if (header_is(line, n, "ETag", a->r->etag, sizeof(a->r->etag)) ||
 		   header_is(line, n, "Location", a->r->location, sizeof(a->r->location)) ||
 		   header_is(line, n, "X-Minio-Error-Code", a->code, sizeof(a->code))) {
 		return n;
-	} else if (header_is(line, n, "Content-Length", value, sizeof(value))) {
-		a->r->length = strtoull(value, NULL, 10);
 	} else if (header_is(line, n, "Content-Range", value, sizeof(value)) &&
 		   !strncasecmp(value, "bytes ", 6)) {
 		a->range_from = strtoull(value + 6, NULL, 10);

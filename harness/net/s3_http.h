@@ -40,7 +40,6 @@ struct s3_response {
 	long status;
 	char etag[256];     /* with its quotes */
 	char location[256]; /* of a redirect */
-	uint64_t length;
 	struct strbuf body;
 	struct s3_answer answer; /* of a status of 300 and above, or of what `body` holds */
 	unsigned attempts;

@@ -91,8 +91,9 @@ void webhook_release(struct webhook *w)
 	strbuf_release(&w->key);
 }
 
-void webhook_sign(const struct webhook *w, const char *id, int64_t timestamp, const char *body,
-		  struct strbuf *out)
+/* "v1,<base64>" over "id.timestamp.body" (HMAC-SHA256). */
+static void webhook_sign(const struct webhook *w, const char *id, int64_t timestamp,
+			 const char *body, struct strbuf *out)
 {
 	char *text = xstrfmt("%s.%lld.%s", id, (long long)timestamp, body);
 	unsigned char digest[EVP_MAX_MD_SIZE], coded[2 * EVP_MAX_MD_SIZE];

@@ -20,9 +20,6 @@ struct webhook {
  * decoded. ERR_USAGE. */
 int webhook_open(struct webhook *w, const char *url, const char *secret, struct err *e);
 void webhook_release(struct webhook *w); /* {0} is fine */
-/* "v1,<base64>" over "id.timestamp.body" (HMAC-SHA256). */
-void webhook_sign(const struct webhook *w, const char *id, int64_t timestamp, const char *body,
-		  struct strbuf *out);
 /* POSTs json. Answers 408, 429, 5xx, and none at all: it is sent again, after first_wait_ms, twice
  * that, and so on, `tries` times in all. The same id says to the receiver that it is the same
  * message. 0: somebody took it (2xx). */

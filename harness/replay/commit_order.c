@@ -39,7 +39,7 @@ struct commit_order {
 	size_t budget, used;
 	char *tmp_dir;
 	struct row_layouts *shapes;
-	const struct row_layout *keyless, *float_key, *timestamp;
+	const struct row_layout *float_key, *timestamp;
 	struct block *blocks;
 	struct item **items;
 	size_t n, alloc, at;
@@ -328,8 +328,6 @@ static int add(struct commit_order *o, const struct redo_row *r, bool put, uint8
 	if (row_layouts_of(o->shapes, r, c, n, &shape, e) < 0)
 		return -1;
 	s = row_layouts_at(o->shapes, shape);
-	if (s->keyless)
-		o->keyless = s;
 	if (s->float_key)
 		o->float_key = s;
 	if (s->timestamp)

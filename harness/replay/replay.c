@@ -501,7 +501,6 @@ static int write_txns(struct replay *r, struct err *e)
 	r->st->written_txns = n.transactions;
 	r->st->already = n.already;
 	r->st->batches = n.batches;
-	r->st->waited = n.waited;
 	rc = 0;
 out:
 	txn_done_release(&done);

@@ -25,7 +25,7 @@ struct replay_stats {
 	uint64_t already;
 	uint64_t written_txns; /* txn mode: applied now */
 	/* txn mode: database transactions; those that had to wait for another */
-	uint64_t batches, waited;
+	uint64_t batches;
 	uint64_t spilled_bytes; /* beyond the memory budget, to tmp_dir */
 	uint64_t warnings;
 	/* allow_gap: files not read to their end; keys whose chain is broken */

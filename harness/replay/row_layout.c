@@ -56,7 +56,8 @@ uint32_t row_layouts_count(const struct row_layouts *s)
 	return (uint32_t)s->n;
 }
 
-bool row_layout_holds(const struct redo_column *c)
+/* Does the row hold a value of it? */
+static bool row_layout_holds(const struct redo_column *c)
 {
 	return !c->absent;
 }

@@ -42,8 +42,6 @@ int row_layouts_of(struct row_layouts *s, const struct redo_row *r, const struct
 const struct row_layout *row_layouts_at(const struct row_layouts *s, uint32_t i);
 uint32_t row_layouts_count(const struct row_layouts *s);
 
-/* Does the row hold a value of it? */
-bool row_layout_holds(const struct redo_column *c);
 /* Fills key and image (emptied first); key_only: the image holds the key's columns only. */
 void row_layout_encode(const struct redo_column *c, uint32_t n, bool key_only, struct strbuf *key,
 		       struct strbuf *image);

@@ -219,7 +219,6 @@ static int dispatch(struct txn *t, struct batch *b, struct err *e)
 	t->slot[i] = b;
 	t->deps[i] = deps;
 	t->running[i] = false;
-	t->counts.waited += deps != 0;
 	txn_wait_mode(t, deps != 0);
 	pthread_cond_broadcast(&t->changed);
 	rc = 0;

@@ -12,8 +12,8 @@
 struct txn_counts {
 	/* applied now; rows as written, after changes of one key within a batch became one */
 	uint64_t transactions, rows;
-	uint64_t already;         /* transactions that an earlier replay had applied */
-	uint64_t batches, waited; /* batches that had to wait for another */
+	uint64_t already; /* transactions that an earlier replay had applied */
+	uint64_t batches;
 };
 struct txn;
 /* order is sorted; all must outlive the replay. */

@@ -41,7 +41,6 @@ struct run {
 	struct scenario scenario;
 	struct console console;
 	int lock_fd;
-	int signals;
 	unsigned left; /* things, on clusters that are not its own */
 };
 

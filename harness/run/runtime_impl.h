@@ -21,7 +21,6 @@ struct route {
 };
 #define ROUTES_MAX 64
 struct runtime {
-	lua_State *L;
 	struct journal *journal;
 	struct console *console;
 	const struct ground *ground;

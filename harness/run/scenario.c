@@ -221,7 +221,6 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r,
 	s->L = luaL_newstate();
 	if (!s->L)
 		return err_set(e, ERR_IO, 0, "not enough memory for a Lua state");
-	r->L = s->L;
 	/* the hook has to be called: compiled loops would not */
 	luaJIT_setmode(s->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
 	if (lua_cpcall(s->L, open_state, &in))

@@ -42,7 +42,8 @@ int ddl_once_prepare(struct sql *s, struct err *e)
 	return 0;
 }
 
-bool ddl_error_is_done(int sql_error)
+/* The server's errors that mean "done already". */
+static bool ddl_error_is_done(int sql_error)
 {
 	static const int done[] = { 1007, 1008, 1050, 1051, 1054, 1060, 1061,
 				    1068, 1091, 1176, 1507, 1517, 1831 };

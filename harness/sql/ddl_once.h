@@ -55,7 +55,5 @@ int ddl_once_run(struct sql *s, const char *owner, const struct ddl_statement *d
 /* An open intent is none any more: what comes before its DDL is about to be taken back. */
 int ddl_once_withdraw(struct sql *s, const char *owner, struct err *e);
 int ddl_once_forget(struct sql *s, const char *owner, struct err *e);
-/* The server's errors that mean "done already" (redo-log spec, section 7, step 5). */
-bool ddl_error_is_done(int sql_error);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "harness/sql/sql.h"
 
-enum { DDL_SESSION_NAME_MAX = 64 * 4, DDL_SESSION_ZONE_MAX = 255, DDL_SESSION_TEXT_MAX = 4096 };
+enum { DDL_SESSION_NAME_MAX = 64 * 4, DDL_SESSION_ZONE_MAX = 255 };
 
 struct ddl_session {
 	/* false: nothing is told (a log of TiCDC's); the connection's own session counts */

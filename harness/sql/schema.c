@@ -510,8 +510,7 @@ static enum table_kind kind_of(const char *type)
 						   : TABLE_VIEW;
 }
 
-static int read_names(struct sql *s, const char *only, struct table_name **out, size_t *n,
-		      struct err *e)
+int schema_names(struct sql *s, struct table_name **out, size_t *n, struct err *e)
 {
 	struct sql_rows r = { 0 };
 	int got;
@@ -520,11 +519,11 @@ static int read_names(struct sql *s, const char *only, struct table_name **out, 
 	*n = 0;
 	if (sql_query(
 		    s, &r, e,
-		    "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE IN (%s)"
-		    " AND LOWER(TABLE_SCHEMA) NOT IN (" SYSTEM_SCHEMAS(
+		    "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_TYPE IN"
+		    " ('BASE TABLE','SYSTEM VERSIONED','SEQUENCE','VIEW') AND LOWER(TABLE_SCHEMA) NOT IN (" SYSTEM_SCHEMAS(
 			    SYSTEM_SCHEMA_IN_SQL) "'')"
-						  " ORDER BY BINARY TABLE_SCHEMA, BINARY TABLE_NAME",
-		    only) < 0)
+						  " ORDER BY BINARY TABLE_SCHEMA, BINARY TABLE_NAME") <
+	    0)
 		return -1;
 	while ((got = sql_rows_next(&r, e)) == 1) {
 		if ((*n & (*n - 1)) == 0)
@@ -541,16 +540,6 @@ static int read_names(struct sql *s, const char *only, struct table_name **out, 
 		return -1;
 	}
 	return 0;
-}
-
-int schema_tables(struct sql *s, struct table_name **out, size_t *n, struct err *e)
-{
-	return read_names(s, "'BASE TABLE'", out, n, e);
-}
-
-int schema_names(struct sql *s, struct table_name **out, size_t *n, struct err *e)
-{
-	return read_names(s, "'BASE TABLE','SYSTEM VERSIONED','SEQUENCE','VIEW'", out, n, e);
 }
 
 void schema_tables_free(struct table_name *t, size_t n)

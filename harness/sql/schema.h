@@ -144,9 +144,8 @@ struct table_name {
  * caller's to release each; all are zeroed when it fails. */
 int schema_load_tables(struct sql *s, const struct table_name *t, size_t n,
 		       struct table_schema *out, struct err *e);
-/* Base tables of the databases that are the user's (no system schemas), sorted. */
-int schema_tables(struct sql *s, struct table_name **out, size_t *n, struct err *e);
-/* All that stands in the name space of tables: system-versioned ones, sequences and views too. */
+/* The tables, sequences and views of the user's databases (no system schemas), sorted. out: the
+ * caller's, for schema_tables_free(). */
 int schema_names(struct sql *s, struct table_name **out, size_t *n, struct err *e);
 void schema_tables_free(struct table_name *t, size_t n);
 

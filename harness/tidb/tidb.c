@@ -22,7 +22,6 @@
 #define TIDB_PRIVILEGE 8121
 #define TIDB_SYNTAX 1064
 #define OPEN_MS 10000
-#define KILL_PAUSE_MS 20
 
 static const char *cell_of(const char *const *names, const char *const *cells, unsigned n,
 			   const char *name)

@@ -321,7 +321,9 @@ static void take_row(void *arg, const char *type, const char *address, const cha
 			 version);
 }
 
-int topology_of_sql(struct sql *s, const struct sql_endpoint *ep, struct topology *t, struct err *e)
+/* ep.host and port are kept as they are. */
+static int topology_of_sql(struct sql *s, const struct sql_endpoint *ep, struct topology *t,
+			   struct err *e)
 {
 	struct strbuf v = STRBUF_INIT;
 

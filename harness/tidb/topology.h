@@ -41,9 +41,6 @@ int topology_parts(struct sql *s,
 		   void (*fn)(void *arg, const char *type, const char *address, const char *status,
 			      const char *version),
 		   void *arg, struct err *e);
-/* By these; ep.host and port are kept as they are. */
-int topology_of_sql(struct sql *s, const struct sql_endpoint *ep, struct topology *t,
-		    struct err *e);
 
 /* "tiup:NAME", "kubernetes:NAMESPACE" (by tiup and kubectl), either with @FILE for what they
  * printed elsewhere, or a SQL URI, with which *ep is filled. */

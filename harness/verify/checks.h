@@ -25,7 +25,6 @@ struct verify_opts {
 	struct sql *held;
 	tso_t held_at;                  /* TiDB: the same by tidb_snapshot; 0: now */
 	const struct ledger_mark *mark; /* the ledger as it was then; NULL: to its end */
-	unsigned threads;
 	/* for the record only: how torn is it? Then `point` is 0 and nothing is a failure */
 	bool before_replay;
 	/* Who wrote these digits? 1: told, 0: nobody of ours did. For the row audit. */

@@ -9,7 +9,6 @@
 #include "harness/verify/isolation_impl.h"
 
 struct graph {
-	const struct h_run *h;
 	const struct h_edge *edge; /* by from */
 	size_t *first;             /* of each transaction; one more at the end */
 	uint32_t *index, *low, *stack, *call;
@@ -108,7 +107,7 @@ static void find_components(struct h_run *h, struct graph *g, const char *kind, 
 void h_cycles(struct h_run *h)
 {
 	size_t n = h->n_txns;
-	struct graph g = { .h = h, .edge = h->edge };
+	struct graph g = { .edge = h->edge };
 	bool *told = xcalloc(n + 1, sizeof(*told));
 
 	if (h->n_edges)

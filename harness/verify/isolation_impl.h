@@ -27,7 +27,6 @@ struct h_txn {
 	uint64_t seq, position;
 	uint16_t cluster;
 	uint8_t outcome;
-	int64_t begin_us, end_us;
 };
 struct h_edge {
 	uint32_t from, to;

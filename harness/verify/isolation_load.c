@@ -107,7 +107,7 @@ static int take_line(struct h_run *h, const char *line, size_t n)
 	static const char *const outcome[] = { "", "acked", "failed", "unknown" };
 	json_t *j = json_loadb(line, n, 0, NULL), *ops, *op;
 	struct h_txn t = { 0 };
-	int64_t worker, seq, cluster, begin, end;
+	int64_t worker, seq, cluster, us;
 	const char *out = json_string_value(json_object_get(j, "outcome")),
 		   *position = json_string_value(json_object_get(j, "position"));
 	size_t i;
@@ -117,17 +117,15 @@ static int take_line(struct h_run *h, const char *line, size_t n)
 	if (read_whole(json_object_get(j, "worker"), &worker) < 0 ||
 	    read_whole(json_object_get(j, "seq"), &seq) < 0 ||
 	    read_whole(json_object_get(j, "cluster"), &cluster) < 0 ||
-	    read_whole(json_object_get(j, "begin_us"), &begin) < 0 ||
-	    read_whole(json_object_get(j, "end_us"), &end) < 0 || !out || !position ||
+	    read_whole(json_object_get(j, "begin_us"), &us) < 0 ||
+	    read_whole(json_object_get(j, "end_us"), &us) < 0 || !out || !position ||
 	    !json_is_array(ops) || worker < 0 || worker > UINT32_MAX || seq < 1 || cluster < 0 ||
 	    cluster > UINT16_MAX)
 		goto out;
 	t = (struct h_txn){ .worker = (uint32_t)worker,
 			    .seq = (uint64_t)seq,
 			    .position = strtoull(position, NULL, 10),
-			    .cluster = (uint16_t)cluster,
-			    .begin_us = begin,
-			    .end_us = end };
+			    .cluster = (uint16_t)cluster };
 	for (int k = TXN_ACKED; k <= TXN_UNKNOWN; k++)
 		if (!strcmp(out, outcome[k]))
 			t.outcome = (uint8_t)k;

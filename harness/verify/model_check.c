@@ -12,7 +12,7 @@
 /* wrong rows that are looked at closely; more are only counted */
 #define LOOK_MAX 200000u
 
-struct row_cell *model_touch(struct model_check *j, struct row_key key)
+static struct row_cell *model_touch(struct model_check *j, struct row_key key)
 {
 	bool is_new;
 	struct row_cell *c = row_map_put(&j->map, key, &is_new);

@@ -56,7 +56,6 @@ struct model_check {
 	struct step *step; /* diagnose.c: everything that was committed, in order */
 	size_t n_steps;
 };
-struct row_cell *model_touch(struct model_check *j, struct row_key key);
 /* Collects the operations on rows that are looked at (only_wrong: on wrong ones) from a sequence of
  * transactions. */
 void look_gather(struct model_check *j, const struct step *step, size_t n, bool only_wrong);

@@ -69,7 +69,7 @@ void row_map_release(struct row_map *m)
 
 struct row_op row_op_of(const struct audit_op *op)
 {
-	struct row_op o = { .kind = op->kind, .statement = op->statement, .k = op->row.k };
+	struct row_op o = { .kind = op->kind, .k = op->row.k };
 
 	if (op->kind == AUDIT_SET_C || op->kind == AUDIT_INSERT)
 		o.c = XXH3_64bits(op->row.c, strlen(op->row.c));

@@ -20,8 +20,7 @@ struct row_cell {
 	struct row_key key;
 	bool used, seen; /* seen: the table's stream has passed it */
 	bool watched;    /* a transaction of unknown place touches it */
-	bool wrong;
-	uint32_t slot; /* in the list of rows that are looked at closely; UINT32_MAX: none */
+	uint32_t slot;   /* in the list of rows that are looked at closely; UINT32_MAX: none */
 	struct row_state state;
 };
 struct row_map { /* open addressing; cells move when it grows */
@@ -35,7 +34,6 @@ void row_map_release(struct row_map *m);
 /* One statement's effect on one row. */
 struct row_op {
 	enum audit_op_kind kind;
-	uint32_t statement;
 	int64_t k;
 	uint64_t c, pad;
 };

@@ -109,17 +109,6 @@ void live_run_event(struct live_run *l, json_t *event)
 	}
 }
 
-bool live_run_ended(struct live_run *l)
-{
-	bool ended;
-
-	pthread_mutex_lock(&l->lock);
-	take_in(l);
-	ended = l->m.ended;
-	pthread_mutex_unlock(&l->lock);
-	return ended;
-}
-
 /* ---- figures */
 
 static double read_number(const json_t *o, const char *key)

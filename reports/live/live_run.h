@@ -21,6 +21,5 @@ void live_run_page(struct live_run *l, struct strbuf *out);
 /* Server-sent events for that page: waits up to wait_ms until there is more than *seen. -1: the run
  * has ended, and the page was told. */
 int live_run_next(struct live_run *l, uint64_t *seen, int wait_ms, struct strbuf *out);
-bool live_run_ended(struct live_run *l);
 
 #endif

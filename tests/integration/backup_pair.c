@@ -46,7 +46,7 @@ void clean(struct test_server *which)
 	struct err e = ERR_INIT;
 	size_t n;
 
-	assert_int_equal(schema_tables(s, &t, &n, &e), 0);
+	assert_int_equal(schema_names(s, &t, &n, &e), 0);
 	for (size_t i = 0; i < n; i++)
 		(void)sql_exec(s, NULL, "DROP DATABASE IF EXISTS `%s`", t[i].db);
 	(void)sql_exec(s, NULL, "DROP DATABASE IF EXISTS onlyview");

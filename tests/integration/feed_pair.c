@@ -319,10 +319,10 @@ void all_equal(void)
 	struct err e = ERR_INIT;
 	size_t na, nb;
 
-	must(schema_tables(p, &a, &na, &e), &e);
-	must(schema_tables(s, &b, &nb, &e), &e);
+	must(schema_names(p, &a, &na, &e), &e);
+	must(schema_names(s, &b, &nb, &e), &e);
 	for (size_t i = 0; i < na; i++) {
-		if (strcmp(a[i].db, "d"))
+		if (strcmp(a[i].db, "d") || a[i].kind != TABLE_BASE)
 			continue;
 		bool there = false;
 		for (size_t k = 0; k < nb; k++)
@@ -333,7 +333,7 @@ void all_equal(void)
 		table_equal(a[i].db, a[i].table);
 	}
 	for (size_t k = 0; k < nb; k++) {
-		bool there = strcmp(b[k].db, "d");
+		bool there = strcmp(b[k].db, "d") || b[k].kind != TABLE_BASE;
 		for (size_t i = 0; i < na; i++)
 			there = there ||
 				(!strcmp(a[i].db, b[k].db) && !strcmp(a[i].table, b[k].table));

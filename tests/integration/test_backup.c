@@ -23,7 +23,7 @@ static bool has_tables(struct test_server *which)
 	struct err e = ERR_INIT;
 	size_t n;
 
-	assert_int_equal(schema_tables(s, &t, &n, &e), 0);
+	assert_int_equal(schema_names(s, &t, &n, &e), 0);
 	schema_tables_free(t, n);
 	sql_close(s);
 	return n > 0;

@@ -69,7 +69,6 @@ static struct verify_opts everything(void)
 	struct verify_opts o = { .ledger_dir = ledger,
 				 .model = load_model(load),
 				 .point = UINT64_MAX,
-				 .threads = 2,
 				 .secondary = *test_server_endpoint(server) };
 
 	return o;

@@ -21,7 +21,8 @@ struct follower {
 	struct load_total now;
 };
 
-void follow_name(const char *load, char out[65])
+/* A load's name without the path and ".lua" of a user's own file. */
+static void follow_name(const char *load, char out[65])
 {
 	const char *base = strrchr(load, '/') ? strrchr(load, '/') + 1 : load;
 	size_t n = strlen(base);

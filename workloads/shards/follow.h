@@ -19,8 +19,6 @@ json_t *follow_search(const struct load_opts *o);
  * monotonic clock, which they share; else by the wall clock. */
 void follow_tell_target(json_t *search, const struct sql_endpoint *ep, uint16_t cluster,
 			int64_t journal_start_ns, bool here);
-/* A load's name without the path and ".lua" of a user's own file. */
-void follow_name(const char *load, char out[65]);
 
 struct follower;
 /* The load runs from start_ns on. */

@@ -49,7 +49,8 @@ const char *attach_path(void)
 	return used_path;
 }
 
-const struct attach_cluster *attach_find(const char *name)
+/* NULL: the file does not name it. */
+static const struct attach_cluster *attach_find(const char *name)
 {
 	for (size_t i = 0; in_use && i < used.n; i++)
 		if (!strcmp(used.c[i].name, name))
@@ -92,7 +93,7 @@ static const struct attach_cluster *cluster_named(const char *name, struct err *
 	return NULL;
 }
 
-int attach_knows(const char *name, struct err *e)
+static int attach_knows(const char *name, struct err *e)
 {
 	return cluster_named(name, e) ? 0 : -1;
 }

@@ -71,10 +71,8 @@ void attach_file_release(struct attach_file *f);
 
 /* The file of this process. */
 int attach_use(const char *path, struct err *e);
-const struct attach_file *attach_used(void);                /* NULL: none */
-const char *attach_path(void);                              /* of the file; "": none */
-const struct attach_cluster *attach_find(const char *name); /* NULL: the file does not name it */
-int attach_knows(const char *cluster, struct err *e);
+const struct attach_file *attach_used(void); /* NULL: none */
+const char *attach_path(void);               /* of the file; "": none */
 /* 0, or ERR_USAGE: what the file does not allow, and how it would. Asked in --plan too. */
 int attach_allows(const char *cluster, enum ability v, struct err *e);
 const char *attach_verb_text(enum ability v); /* "kill", as in `allow` */

@@ -43,7 +43,7 @@ struct ticdc look_api(const struct attach_cluster *a)
 	return (struct ticdc){ .api = a->ticdc, .tls = attach_http_tls(a) };
 }
 
-void look_at_right(struct look *k, const char *privilege, const char *verb)
+static void look_at_right(struct look *k, const char *privilege, const char *verb)
 {
 	struct rights *r = rights_read(k->s, NULL);
 	char way_out[300];

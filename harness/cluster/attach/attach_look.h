@@ -24,7 +24,6 @@ void look_note(struct look *k, const char *what, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 struct ticdc look_api(const struct attach_cluster *a);
 
-void look_at_right(struct look *k, const char *privilege, const char *verb);
 void look_at_ticdc(struct look *k);
 /* must: a changefeed of all tables is to be made, else they are only told */
 void look_at_keys(struct look *k, bool must);
