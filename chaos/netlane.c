@@ -217,8 +217,6 @@ static int read_all(struct conn *c, struct lane *l, int64_t now)
 		}
 		take_in(c, l, buf, (size_t)n, now);
 	}
-	if ((l->readable || l->in_pipe) && l->queued < QUEUE_BYTES_MAX && !l->eof)
-		c->again = true;
 	return 0;
 }
 
@@ -326,6 +324,10 @@ int lane_pump(struct conn *c, struct lane *l)
 		rc = read_all(c, l, now);
 		if (rc == 0 && !l->held && !turns_wait(c, l, now))
 			rc = write_due(c, l, now);
+		/* what was not read, because of the rounds or of a queue that is no longer full:
+		 * no edge tells it again */
+		if ((l->readable || l->in_pipe) && l->queued < QUEUE_BYTES_MAX && !l->eof)
+			c->again = true;
 	}
 	if (rc < 0)
 		return -1;
