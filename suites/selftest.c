@@ -231,12 +231,11 @@ static int one_recording(const struct selftest_opts *o, unsigned round, struct s
 {
 	struct recording r = { 0 };
 	char *dir = NULL, *run = xstrfmt("selftest-%d-%u", (int)getpid(), round);
-	int lock = data_dir_make(run, &dir, e), rc = -1;
+	int lock = data_dir_make(run, true, &dir, e), rc = -1;
 
 	free(run);
 	if (lock < 0)
 		return -1;
-	guardian_path(dir);
 	if (recording_make(&r, dir, o->seed + round, e) == 0) {
 		if (!o->quiet)
 			printf("recording %u, seed %" PRIu64 ": %s\n", round + 1, o->seed + round,
@@ -256,7 +255,7 @@ static int one_recording(const struct selftest_opts *o, unsigned round, struct s
 static int run_drills(const struct selftest_opts *o, struct scores *t, struct err *e)
 {
 	char *dir = NULL, *run = xstrfmt("selftest-%d-drills", (int)getpid());
-	int lock = data_dir_make(run, &dir, e), rc;
+	int lock = data_dir_make(run, true, &dir, e), rc;
 	struct drill_opts d = { .dir = dir,
 				.scenario = o->scenario,
 				.clean = o->drills,
@@ -267,7 +266,6 @@ static int run_drills(const struct selftest_opts *o, struct scores *t, struct er
 	free(run);
 	if (lock < 0)
 		return -1;
-	guardian_path(dir);
 	rc = selftest_drills(t, &d, e);
 	fs_remove_tree(dir, NULL);
 	guardian_path_forget(dir);

@@ -22,7 +22,7 @@
 #include "harness/os/proc.h"
 #include "harness/os/spawn.h"
 
-#define MESSAGE_MAX (PATH_MAX + 1)
+#define MESSAGE_MAX (PATH_MAX + 50)
 #define NESTED_MS 1200
 
 struct ward {
@@ -37,9 +37,16 @@ static pid_t guardian_pid, owner;
 
 /* ---- in the guardian ---- */
 
+/* What is removed: whatever stands there, or (ino not 0) only the directory that was registered. */
+struct doomed {
+	char *path;
+	dev_t dev;
+	ino_t ino;
+};
+
 struct watch {
 	struct ward *wards;
-	char **paths;
+	struct doomed *paths;
 	size_t n_wards, alloc_wards, n_paths, alloc_paths;
 	bool undo;
 };
@@ -67,19 +74,29 @@ static void watch_group_forget(struct watch *w, pid_t pgid)
 		}
 }
 
-static void watch_path(struct watch *w, const char *path)
+static void watch_path(struct watch *w, const char *path, dev_t dev, ino_t ino)
 {
 	if (path[0] != '/' || !path[1])
 		return;
 	XGROW(w->paths, w->n_paths, w->alloc_paths, 16);
-	w->paths[w->n_paths++] = xstrdup(path);
+	w->paths[w->n_paths++] = (struct doomed){ xstrdup(path), dev, ino };
+}
+
+/* "dev:ino path" */
+static void watch_directory(struct watch *w, const char *order)
+{
+	unsigned long long dev, ino;
+	int at = 0;
+
+	if (sscanf(order, "%llu:%llu %n", &dev, &ino, &at) == 2 && at)
+		watch_path(w, order + at, (dev_t)dev, (ino_t)ino);
 }
 
 static void watch_path_forget(struct watch *w, const char *path)
 {
 	for (size_t i = 0; i < w->n_paths; i++)
-		if (!strcmp(w->paths[i], path)) {
-			free(w->paths[i]);
+		if (!strcmp(w->paths[i].path, path)) {
+			free(w->paths[i].path);
 			w->paths[i] = w->paths[--w->n_paths];
 			return;
 		}
@@ -122,12 +139,17 @@ static int remove_lock(const char *path)
 	return 0;
 }
 
-static int remove_path(const char *path)
+static int remove_path(const struct doomed *d)
 {
 	struct stat st;
 
-	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) ? remove_lock(path)
-							    : fs_remove_tree(path, NULL);
+	if (lstat(d->path, &st) == 0) {
+		if (d->ino && (st.st_dev != d->dev || st.st_ino != d->ino))
+			return 0;
+		if (S_ISREG(st.st_mode))
+			return remove_lock(d->path);
+	}
+	return fs_remove_tree(d->path, NULL);
 }
 
 /* What was switched off on clusters that go on is put back by a drtest of its own, which knows how.
@@ -197,7 +219,7 @@ static void kill_marked(struct watch *w, const char *mark)
 	} while ((ms.n || again) && !deadline_passed(d));
 	members_release(&ms);
 	for (size_t i = 0; i < w->n_paths; i++)
-		for (int tries = 0; remove_path(w->paths[i]) < 0 && tries < 20; tries++)
+		for (int tries = 0; remove_path(&w->paths[i]) < 0 && tries < 20; tries++)
 			pause_ms(100, d);
 }
 
@@ -234,7 +256,8 @@ static _Noreturn void guardian_main(int sock, const char *mark)
 		switch (msg[0]) {
 		case 'G': watch_group(&w, (pid_t)atoi(msg + 1)); break;
 		case 'g': watch_group_forget(&w, (pid_t)atoi(msg + 1)); break;
-		case 'P': watch_path(&w, msg + 1); break;
+		case 'P': watch_path(&w, msg + 1, 0, 0); break;
+		case 'D': watch_directory(&w, msg + 1); break;
 		case 'p': watch_path_forget(&w, msg + 1); break;
 		case 'U': w.undo = true; break;
 		case 'Q': _exit(0);
@@ -325,6 +348,15 @@ void guardian_group_forget(pid_t pgid)
 void guardian_path(const char *path)
 {
 	send_order('P', path);
+}
+
+void guardian_directory(const char *path, const struct stat *st)
+{
+	char *order = xstrfmt("%llu:%llu %s", (unsigned long long)st->st_dev,
+			      (unsigned long long)st->st_ino, path);
+
+	send_order('D', order);
+	free(order);
 }
 
 void guardian_path_forget(const char *path)

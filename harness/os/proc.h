@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "harness/base/clock.h"
@@ -110,6 +111,9 @@ const char *proc_self(char path[PATH_MAX]);
  * children; without it proc_start() works unguarded. */
 int guardian_start(struct err *e);
 void guardian_path(const char *path); /* remove this tree when we die (absolute path) */
+/* the same, but only while the directory st stands there: for a name that it has not yet, and that
+ * may turn out to be another's */
+void guardian_directory(const char *path, const struct stat *st);
 void guardian_path_forget(const char *path);
 /* from now on: when we die, `drtest clean --undo` is run too (undo.h) */
 void guardian_undo(void);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include "harness/base/clock.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
+#include "harness/os/proc.h"
 
 #define TOP "/var/tmp"
 #define PREFIX "drtest-"
@@ -37,37 +39,66 @@ static void mark_text(char out[120], const struct stat *dir)
 		 (unsigned)geteuid());
 }
 
-int data_dir_make(const char *run, char **path, struct err *e)
+/* Gives the new directory its name, or the next one that is free: another drtest may run the same
+ * scenario with the same seed since the same second, into another folder of runs. */
+static char *take_name(const char *run, const char *made, const struct stat *st, bool guarded)
 {
-	char *dir = xstrfmt(TOP "/" PREFIX "%s", run), *lock, text[120];
-	struct stat st;
-	int fd = -1, rc = mkdir(dir, 0755);
+	for (int i = 1; i <= TRIES; i++) {
+		char *dir = i == 1 ? xstrfmt(TOP "/" PREFIX "%s", run)
+				   : xstrfmt(TOP "/" PREFIX "%s.%d", run, i);
+		int error;
 
-	/* another drtest may run the same scenario with the same seed since the same second, into
-	 * another folder of runs */
-	for (int i = 2; rc < 0 && errno == EEXIST && i <= TRIES; i++) {
+		if (guarded)
+			guardian_directory(dir, st);
+		if (renameat2(AT_FDCWD, made, AT_FDCWD, dir, RENAME_NOREPLACE) == 0)
+			return dir;
+		error = errno;
+		if (guarded)
+			guardian_path_forget(dir);
 		free(dir);
-		dir = xstrfmt(TOP "/" PREFIX "%s.%d", run, i);
-		rc = mkdir(dir, 0755);
+		errno = error;
+		if (error != EEXIST)
+			break;
 	}
-	lock = xstrfmt("%s/lock", dir);
+	return NULL;
+}
+
+/* Under a name that nobody else has, it becomes a whole directory with its lock; then it gets its
+ * own. Who kills us meanwhile leaves nothing: the guardian knows both names before they are there.
+ */
+int data_dir_make(const char *run, bool guarded, char **path, struct err *e)
+{
+	char *made =
+		xstrfmt(TOP "/" PREFIX "%s.new-%d-%" PRId64, run, (int)getpid(), clock_mono_ns());
+	char *lock = xstrfmt("%s/lock", made), *dir = NULL, text[120];
+	struct stat st;
+	int fd = -1, rc;
+
+	if (guarded)
+		guardian_path(made);
+	rc = mkdir(made, 0755);
 	if (rc < 0)
-		err_sys(e, "make %s", dir);
-	else if (chmod(dir, 0755) < 0 || lstat(dir, &st) < 0 ||
-		 (fd = open(lock, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) < 0)
-		err_sys(e, "lock %s", dir);
-	else if (mark_text(text, &st),
-		 flock(fd, LOCK_EX | LOCK_NB) < 0 ||
-			 write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
-		err_sys(e, "lock %s", dir);
+		err_sys(e, "make %s", made);
+	else if (chmod(made, 0755) < 0 || lstat(made, &st) < 0 ||
+		 (fd = open(lock, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) < 0 ||
+		 flock(fd, LOCK_EX | LOCK_NB) < 0)
+		err_sys(e, "lock %s", made);
+	else if (mark_text(text, &st), write(fd, text, strlen(text)) != (ssize_t)strlen(text) ||
+					       !(dir = take_name(run, made, &st, guarded)))
+		err_sys(e, "make " TOP "/" PREFIX "%s", run);
+	if (!dir && rc == 0) {
+		unlink(lock);
+		rmdir(made);
+	}
+	if (!dir && fd >= 0) {
 		close(fd);
 		fd = -1;
 	}
+	if (guarded)
+		guardian_path_forget(made);
 	free(lock);
-	if (fd < 0)
-		free(dir);
-	else
-		*path = dir;
+	free(made);
+	*path = dir;
 	return fd;
 }
 

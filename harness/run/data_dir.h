@@ -7,9 +7,10 @@
 
 #include "harness/base/err.h"
 
-/* Makes it (mode 0755: servers run as another user) and locks it. Returns the lock's file
- * descriptor, -1. *path is the caller's to free. */
-int data_dir_make(const char *run, char **path, struct err *e);
+/* Makes it (mode 0755: servers run as another user) and locks it. guarded: the guardian removes it
+ * when we die, from its first instant on. Returns the lock's file descriptor, -1. *path is the
+ * caller's to free. */
+int data_dir_make(const char *run, bool guarded, char **path, struct err *e);
 /* What a run that died left of files (its guardian died too, or the machine): removed, fn is told
  * of each. Kept runs (--keep), living ones, such as just begin, and whatever a process still works
  * in are left. Returns their number. */

@@ -182,12 +182,10 @@ static int make_folders(struct run *r, struct err *e)
 		rc = fs_write_atomic(path, r->scenario.source, r->scenario.source_bytes, 0600, e);
 	free(path);
 	if (rc == 0)
-		rc = r->lock_fd = data_dir_make(name.buf, &r->rt.data_dir, e);
+		rc = r->lock_fd = data_dir_make(name.buf, !o->keep, &r->rt.data_dir, e);
 	if (rc >= 0) {
 		rc = 0;
-		if (!o->keep)
-			guardian_path(r->rt.data_dir);
-		else
+		if (o->keep)
 			data_dir_keep(r->rt.data_dir);
 	}
 out:
