@@ -77,11 +77,13 @@ void plan_unopened(struct plan *p, struct pair *pair, const char *why)
 					  pair->count.name, "why", why));
 }
 
-/* Its ranges will never come. */
-static void not_cut(struct plan *p)
+void plan_job_unopened(struct plan *p, const struct job *j, const char *why)
 {
+	plan_unopened(p, &p->pairs[j->pair], why);
+	if (j->range != JOB_CUT)
+		return;
 	pthread_mutex_lock(&p->c.lock);
-	p->cutting--;
+	p->cutting--; /* its ranges will never come */
 	pthread_cond_broadcast(&p->more);
 	pthread_mutex_unlock(&p->c.lock);
 }
@@ -184,9 +186,7 @@ static void *compare_thread(void *arg)
 		else if (j.range != JOB_CUT)
 			plan_done(p, &p->pairs[j.pair]);
 		if (schema_cannot_open(&e)) {
-			plan_unopened(p, &p->pairs[j.pair], e.text);
-			if (j.range == JOB_CUT)
-				not_cut(p);
+			plan_job_unopened(p, &j, e.text);
 			e = (struct err)ERR_INIT;
 		}
 		if (e.kind != ERR_NONE) {

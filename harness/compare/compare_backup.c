@@ -8,57 +8,61 @@
 
 #define CHUNK_ROWS 50000 /* nothing is read again, row by row */
 
+static int sum_range(struct plan *p, struct compare_side *side, struct pair *t, size_t range,
+		     struct err *e)
+{
+	struct strbuf *q = &side->query;
+	struct sql_rows rows = { 0 };
+	struct rows_sum sum = { 0 };
+	int rc = -1;
+
+	strbuf_reset(q);
+	strbuf_addstr(q, "SELECT ");
+	checksum_select_list(q, &t->a);
+	strbuf_addstr(q, " FROM ");
+	sql_add_name(q, t->a.db);
+	strbuf_addch(q, '.');
+	sql_add_name(q, t->a.table);
+	key_where(q, &t->a, range ? &t->ranges.bounds[range - 1] : NULL,
+		  range < t->ranges.n ? &t->ranges.bounds[range] : NULL);
+	if (sql_query_stream(side->conn, &rows, e, q->buf, q->len) == 0 &&
+	    sql_rows_next(&rows, e) == 1 && checksum_read(rows.cell, &sum, e) == 0)
+		rc = sum.unread ? err_set(e, ERR_ENV, 0,
+					  "the server computes no checksum for rows larger than "
+					  "its max_allowed_packet: raise it")
+				: 0;
+	sql_rows_release(&rows);
+	if (rc < 0)
+		return -1;
+	pthread_mutex_lock(&p->c.lock);
+	t->seen.rows += sum.rows;
+	t->seen.a += sum.a;
+	t->seen.b += sum.b;
+	t->done++;
+	pthread_mutex_unlock(&p->c.lock);
+	return 0;
+}
+
 static void *sum_thread(void *arg)
 {
 	struct worker *w = arg;
 	struct plan *p = w->p;
-	struct err e = ERR_INIT;
 	struct job j;
 
 	while (plan_take(p, &j)) {
 		struct pair *t = &p->pairs[j.pair];
-		size_t range = j.range;
-		struct strbuf *q = &w->side[1].query;
-		struct sql_rows rows = { 0 };
-		struct rows_sum sum = { 0 };
+		struct err e = ERR_INIT;
 
-		if (range == JOB_CUT) {
-			if (plan_cut(p, t, w->side[1].conn, &e) < 0) {
-				plan_fail(p, &e);
-				break;
-			}
+		if ((j.range == JOB_CUT ? plan_cut(p, t, w->side[1].conn, &e)
+					: sum_range(p, &w->side[1], t, j.range, &e)) == 0)
+			continue;
+		if (schema_cannot_open(&e)) {
+			plan_job_unopened(p, &j, e.text);
 			continue;
 		}
-
-		strbuf_reset(q);
-		strbuf_addstr(q, "SELECT ");
-		checksum_select_list(q, &t->a);
-		strbuf_addstr(q, " FROM ");
-		sql_add_name(q, t->a.db);
-		strbuf_addch(q, '.');
-		sql_add_name(q, t->a.table);
-		key_where(q, &t->a, range ? &t->ranges.bounds[range - 1] : NULL,
-			  range < t->ranges.n ? &t->ranges.bounds[range] : NULL);
-		if (sql_query_stream(w->side[1].conn, &rows, &e, q->buf, q->len) == 0 &&
-		    sql_rows_next(&rows, &e) == 1 && checksum_read(rows.cell, &sum, &e) == 0 &&
-		    !sum.unread) {
-			pthread_mutex_lock(&p->c.lock);
-			t->seen.rows += sum.rows;
-			t->seen.a += sum.a;
-			t->seen.b += sum.b;
-			t->done++;
-			pthread_mutex_unlock(&p->c.lock);
-		} else {
-			if (e.kind == ERR_NONE)
-				err_set(&e, ERR_ENV, 0,
-					"the server computes no checksum for rows larger than "
-					"its max_allowed_packet: raise it");
-			err_wrap(&e, "sum %s.%s", t->a.db, t->a.table);
-			plan_fail(p, &e);
-			sql_rows_release(&rows);
-			break;
-		}
-		sql_rows_release(&rows);
+		err_wrap(&e, "sum %s.%s", t->a.db, t->a.table);
+		plan_fail(p, &e);
+		break;
 	}
 	mysql_thread_end();
 	return NULL;
@@ -72,25 +76,55 @@ static int by_name(const void *a, const void *b)
 	return order ? order : strcmp((*x)->table, (*y)->table);
 }
 
+static void plan_table(struct plan *p, struct table_schema *schema, const struct table_sum *sum)
+{
+	struct pair *pair = plan_pair(p, schema->db, schema->table);
+
+	pair->expected = sum;
+	pair->a = *schema;
+	pair->keyed = key_of_ranges(&pair->a) != NULL;
+	plan_rows(p, pair, 0, CHUNK_ROWS);
+}
+
+/* One of them cannot be opened: each for itself. */
+static int plan_one_by_one(struct plan *p, struct sql *s, const struct table_name *names,
+			   const struct table_sum *const *sums, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct table_schema schema;
+		struct err why = ERR_INIT;
+
+		if (schema_load(s, names[i].db, names[i].table, &schema, &why) == 0) {
+			plan_table(p, &schema, sums[i]);
+		} else if (schema_cannot_open(&why)) {
+			struct pair *pair = plan_pair(p, names[i].db, names[i].table);
+
+			pair->expected = sums[i];
+			plan_unopened(p, pair, why.text);
+		} else {
+			if (e)
+				*e = why;
+			return -1;
+		}
+	}
+	return 0;
+}
+
 /* Tables of one database that both have: n names, their sums beside them. */
 static int plan_database(struct plan *p, struct sql *s, const struct table_name *names,
 			 const struct table_sum *const *sums, size_t n, struct err *e)
 {
 	struct table_schema *schema = xcalloc(n + 1, sizeof(*schema));
-	size_t i = 0;
-	int rc = n ? schema_load_tables(s, names, n, schema, e) : 0;
+	struct err why = ERR_INIT;
+	int rc = schema_load_tables(s, names, n, schema, &why);
 
-	for (; i < n && rc == 0; i++) {
-		struct pair *pair = plan_pair(p, names[i].db, names[i].table);
-
-		pair->expected = sums[i];
-		pair->a = schema[i];
-		pair->keyed = key_of_ranges(&pair->a) != NULL;
-		plan_rows(p, pair, 0, CHUNK_ROWS);
-	}
-	for (; i < n; i++)
-		schema_release(&schema[i]);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		plan_table(p, &schema[i], sums[i]);
 	free(schema);
+	if (rc < 0 && schema_cannot_open(&why))
+		return plan_one_by_one(p, s, names, sums, n, e);
+	if (rc < 0 && e)
+		*e = why;
 	return rc;
 }
 
@@ -188,7 +222,8 @@ int compare_with_sums(const struct sql_endpoint *b, const struct table_sums *sum
 		struct pair *t = &p.pairs[i];
 		uint64_t sum = (uint64_t)t->seen.a << 32 | t->seen.b;
 
-		if (!t->expected) /* on one side only: told already */
+		/* on one side only, or not to be opened: told already */
+		if (!t->expected || t->count.unopened)
 			continue;
 		p.c.rows += t->expected->rows;
 		if (t->seen.rows == t->expected->rows && sum == t->expected->sum)

@@ -59,6 +59,7 @@ bool plan_take(struct plan *p, struct job *out);
 /* A server cannot open the table, and said why: nothing of it counts as compared, and the others
  * go on. */
 void plan_unopened(struct plan *p, struct pair *pair, const char *why);
+void plan_job_unopened(struct plan *p, const struct job *j, const char *why);
 void plan_fail(struct plan *p, const struct err *e);
 /* all but the caller's own, worker 0 */
 unsigned plan_start(pthread_t *thread, void *(*fn)(void *), struct worker *w, unsigned n);

@@ -290,6 +290,39 @@ static void tables_that_cannot_be_opened_are_told(void **unused)
 	compare_result_release(&r);
 }
 
+/* The same against a backup's sums. */
+static void a_table_that_cannot_be_opened_hides_no_other_from_the_sums(void **unused)
+{
+	struct table_sum sum[] = { { (char *)"d", (char *)"base", 1, 12345 },
+				   { (char *)"d", (char *)"off", 0, 0 },
+				   { (char *)"d", (char *)"u", 0, 0 },
+				   { (char *)"d", (char *)"whole", 0, 0 } };
+	struct table_sums sums = { sum, 4, CHECKSUM_FORM };
+	struct compare_result r;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	pair_run(1, "CREATE TABLE t1 (id INT, KEY (id)) ENGINE=MyISAM");
+	pair_run(1, "CREATE TABLE u (id INT, KEY (id)) ENGINE=MERGE UNION=(t1)");
+	pair_run(1, "DROP TABLE t1");
+	pair_run(1, "CREATE TABLE off (id INT PRIMARY KEY)");
+	pair_run(1, "ALTER TABLE off DISCARD TABLESPACE");
+	pair_run(1, "CREATE TABLE whole (id INT PRIMARY KEY)");
+	for (int i = 0; i < 2; i++) {
+		if (compare_with_sums(test_server_endpoint(pair_server[1]), &sums, 2, &r, &e) < 0)
+			fail_msg("%s", e.text);
+		assert_int_equal(r.verdict, i ? VERDICT_UNKNOWN : VERDICT_FAIL);
+		assert_int_equal(r.unopened, 2);
+		assert_non_null(pair_finding(&r, "unopened", "d.u"));
+		assert_non_null(pair_finding(&r, "unopened", "d.off"));
+		assert_int_equal(r.rows_different, !i);
+		assert_int_equal(!!pair_finding(&r, "sum", "d.base"), !i);
+		compare_result_release(&r);
+		pair_run(1, "DROP TABLE IF EXISTS base");
+		sums = (struct table_sums){ sum + 1, 3, CHECKSUM_FORM };
+	}
+}
+
 static void where_files_lie_is_no_structure(void **unused)
 {
 	static const char *const tables[] = {
@@ -633,6 +666,8 @@ int main(void)
 		cmocka_unit_test_setup(objects_that_are_no_tables_are_compared_or_told, fresh),
 		cmocka_unit_test_setup(rows_larger_than_a_packet_are_compared_or_told, fresh),
 		cmocka_unit_test_setup(tables_that_cannot_be_opened_are_told, fresh),
+		cmocka_unit_test_setup(a_table_that_cannot_be_opened_hides_no_other_from_the_sums,
+				       fresh),
 		cmocka_unit_test_setup(where_files_lie_is_no_structure, fresh),
 		cmocka_unit_test_setup(a_filter_that_matches_nothing_is_wrong_usage, fresh),
 		cmocka_unit_test_setup(counters_that_are_behind_are_noted, fresh),
