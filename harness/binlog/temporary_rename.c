@@ -48,12 +48,21 @@ static int position(struct sql *s, uint64_t *seq, struct err *e)
 	return rc < 0 ? -1 : 0;
 }
 
+/* Is it about that table? A word that is alike may be a column's, where the statement is about
+ * another table. */
 static bool names(const struct binlog_txn *ddl, const struct rename_name *name)
 {
+	bool lists = ddl->ddl_type == DDL_DROP_TABLE || ddl->ddl_type == DDL_DROP_VIEW ||
+		     ddl->ddl_type == DDL_DROP_SEQUENCE || ddl->ddl_type == DDL_RENAME_TABLE ||
+		     ddl->ddl_type == DDL_RENAME_TABLES || ddl->ddl_type == DDL_MULTI ||
+		     ddl->ddl_type == DDL_EXCHANGE_PARTITION;
 	struct lex x = { .p = ddl->ddl_query, .end = ddl->ddl_query + strlen(ddl->ddl_query) };
 
 	if (ddl->ddl_type == DDL_DROP_SCHEMA)
 		return !strcasecmp(ddl->ddl_table_db, name->db);
+	if (!lists)
+		return !strcasecmp(ddl->ddl_table, name->table) &&
+		       !strcasecmp(ddl->ddl_table_db, name->db);
 	for (lex_next(&x); x.kind != T_END; lex_next(&x))
 		if ((x.kind == T_WORD || x.kind == T_QUOTED) && !strcasecmp(x.text, name->table))
 			return true;
@@ -84,8 +93,12 @@ struct fate {
 static bool makes(const struct binlog_txn *ddl, const struct rename *r,
 		  const struct rename_name *name)
 {
+	struct lex x = { .p = ddl->ddl_query, .end = ddl->ddl_query + strlen(ddl->ddl_query) };
 	bool is = false;
 
+	lex_next(&x);
+	if (lex_is(&x, "ALTER")) /* a view, too, has to be there */
+		return false;
 	if (ddl->ddl_type == DDL_CREATE_TABLE || ddl->ddl_type == DDL_CREATE_VIEW ||
 	    ddl->ddl_type == DDL_CREATE_SEQUENCE)
 		return !strcmp(ddl->ddl_table, name->table) &&

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/compare/compare_json.h"
 #include "harness/compare/compare_values.h"
 
 #define BAG_ROWS ((uint64_t)1 << 20) /* sums held at once */
@@ -42,14 +43,23 @@ static uint64_t sum_of(char *const *cell)
 	       strtoull(cell[1] ? cell[1] : "0", NULL, 10);
 }
 
-/* "SELECT <what> FROM (SELECT <sums AS x, y>[, columns] FROM table) AS sums WHERE MOD(x, parts) =
- * part" */
+/* Behind the sums stand json_row_list()'s cells. */
+static uint64_t value_of(const struct table_schema *t, char *const *cell, const unsigned long *len)
+{
+	return json_cells(t) ? json_row_sum(t, cell + 2, len + 2) : sum_of(cell);
+}
+
+/* "SELECT * FROM (SELECT <sums AS x, y>[, json_row_list()][, columns] FROM table) AS sums WHERE
+ * MOD(x, parts) = part"; with JSON by the sum without it */
 static void ask_part(struct strbuf *q, const struct table_schema *t, const struct bag *b,
 		     bool values)
 {
+	const char *by = json_cells(t) ? "p" : "x";
+
 	strbuf_reset(q);
-	strbuf_addstr(q, values ? "SELECT * FROM (SELECT " : "SELECT x,y FROM (SELECT ");
+	strbuf_addstr(q, "SELECT * FROM (SELECT ");
 	checksum_row_list_as(q, t, "x", "y");
+	json_row_list(q, t, "p", "q");
 	for (size_t i = 0; values && i < t->n_columns; i++) {
 		strbuf_addch(q, ',');
 		checksum_value(q, &t->columns[i]);
@@ -58,21 +68,20 @@ static void ask_part(struct strbuf *q, const struct table_schema *t, const struc
 	strbuf_addstr(q, " FROM ");
 	schema_add_from(q, t);
 	key_where(q, t, NULL, NULL);
-	strbuf_addf(q, ") AS sums WHERE (x IS NULL OR MOD(x,%" PRIu64 ")=%" PRIu64 ")", b->parts,
-		    b->part);
+	strbuf_addf(q, ") AS sums WHERE (%s IS NULL OR MOD(%s,%" PRIu64 ")=%" PRIu64 ")", by, by,
+		    b->parts, b->part);
 }
 
 /* A row of side a is put, one that only b has is deleted. */
 static void write_fix(struct compare *c, const struct row_range *r, const struct bag_row *row,
-		      MYSQL_ROW cell, const unsigned long *len)
+		      uint64_t sum, MYSQL_ROW cell, const unsigned long *len)
 {
 	struct strbuf q = STRBUF_INIT;
 
 	if (row->extra) {
 		strbuf_addstr(&q, "DELETE FROM ");
 		schema_add_from(&q, r->b);
-		strbuf_addf(&q, " WHERE (%" PRIu64 ",%" PRIu64 ")=(", row->sum >> 32,
-			    row->sum & UINT32_MAX);
+		strbuf_addf(&q, " WHERE (%" PRIu64 ",%" PRIu64 ")=(", sum >> 32, sum & UINT32_MAX);
 		checksum_row_list(&q, r->b);
 		strbuf_addf(&q, ") LIMIT %" PRIu64 ";\n", row->times);
 		pthread_mutex_lock(&c->lock);
@@ -86,7 +95,7 @@ static void write_fix(struct compare *c, const struct row_range *r, const struct
 }
 
 static void add_finding(struct compare *c, const struct row_range *r, struct bag_row *row,
-			MYSQL_ROW cell, unsigned long *len)
+			uint64_t sum, MYSQL_ROW cell, unsigned long *len)
 {
 	MYSQL_ROW both[2] = { NULL, NULL };
 	unsigned long *lens[2] = { NULL, NULL };
@@ -98,22 +107,24 @@ static void add_finding(struct compare *c, const struct row_range *r, struct bag
 		compare_name_row(c, r, json_pack("{s:I}", "(no key) times", (json_int_t)row->times),
 				 row->extra ? ROW_EXTRA : ROW_MISSING, both, lens);
 	if (c->fix_puts)
-		write_fix(c, r, row, cell, len);
+		write_fix(c, r, row, sum, cell, len);
 }
 
 /* The values of the rows of one side, in one reading of the table. */
 static int tell_side(struct compare *c, struct compare_side *side, const struct row_range *r,
 		     struct bag *b, bool extra, struct err *e)
 {
+	const struct table_schema *t = extra ? r->b : r->a;
 	struct compare_side *s = &side[extra];
 	size_t left = extra ? b->n_extra : b->n - b->n_extra;
 	struct sql_rows rows = { 0 };
+	size_t json = json_cells(t);
 	int rc;
 
 	if (!left || (!c->fix_puts && !compare_wants_names(c, r->t)))
 		return 0;
-	ask_part(&s->query, extra ? r->b : r->a, b, true);
-	if (left <= ASK_ROWS) {
+	ask_part(&s->query, t, b, true);
+	if (left <= ASK_ROWS && !json) {
 		const char *sep = " AND (x,y) IN (";
 
 		for (size_t i = 0; i < b->n; i++)
@@ -127,14 +138,15 @@ static int tell_side(struct compare *c, struct compare_side *side, const struct 
 	if (sql_query_stream(s->conn, &rows, e, s->query.buf, s->query.len) < 0)
 		return -1;
 	while ((rc = sql_rows_next(&rows, e)) == 1 && left) {
-		uint64_t sum = sum_of(rows.cell);
+		uint64_t value = rows.cell[0] ? value_of(t, rows.cell, rows.len) : 0;
 		struct bag_row *row =
-			rows.cell[0] ? bsearch(&sum, b->rows, b->n, sizeof(*b->rows), by_sum)
+			rows.cell[0] ? bsearch(&value, b->rows, b->n, sizeof(*b->rows), by_sum)
 				     : NULL;
 
 		if (!row || row->told || row->extra != extra)
 			continue;
-		add_finding(c, r, row, rows.cell + 2, rows.len + 2);
+		add_finding(c, r, row, sum_of(rows.cell), rows.cell + 2 + json,
+			    rows.len + 2 + json);
 		left--;
 		if (!c->fix_puts && !compare_wants_names(c, r->t))
 			break;
@@ -157,16 +169,18 @@ static int read_bag(struct compare_side *side, const struct row_range *r, const 
 		size_t alloc = 0;
 		MYSQL_ROW row;
 		unsigned long *len;
+		uint64_t sum;
 
 		while ((rc = compare_next(&side[i], res[i], &row, &len, e)) == 1) {
 			if (n[i] == alloc) {
 				alloc = alloc ? alloc * 2 : 4096;
 				sums[i] = xreallocarray(sums[i], alloc, sizeof(uint64_t));
 			}
-			sums[i][n[i]] = sum_of(row);
+			sum = sum_of(row);
+			sums[i][n[i]] = value_of(i ? r->b : r->a, row, len);
 			total[i].rows++;
-			total[i].a += (uint32_t)(sums[i][n[i]] >> 32);
-			total[i].b += (uint32_t)sums[i][n[i]];
+			total[i].a += (uint32_t)(sum >> 32);
+			total[i].b += (uint32_t)sum;
 			total[i].unread += !row[0] || !row[1];
 			n[i]++;
 		}

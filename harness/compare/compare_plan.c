@@ -324,6 +324,7 @@ static int plan_pair_rows(struct planner *l, struct pair *pair, const struct wai
 	if (rc < 0)
 		return -1;
 	verdict = compare_structure(&l->p->c, &pair->count, &pair->a, &pair->b, l->same_flavor);
+	pair->a.json_by_value = pair->b.json_by_value = !l->same_flavor;
 	verdict = others > verdict ? others : verdict;
 	if (w->n_a > 1 && has_other_members(pair) && verdict != STRUCTURE_UNLIKE) {
 		compare_unlike(&l->p->c, &pair->count);

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/compare/compare_json.h"
 #include "harness/compare/compare_values.h"
 #include "harness/sql/literal.h"
 
@@ -300,6 +301,7 @@ static int leaf_once(struct compare_side *side, const struct row_range *r,
 	MYSQL_ROW row;
 	unsigned long *len;
 	struct strbuf key = STRBUF_INIT;
+	bool json = json_cells(r->a) > 0;
 	int rc = -1;
 
 	for (int i = 0; i < 2; i++) {
@@ -310,6 +312,7 @@ static int leaf_once(struct compare_side *side, const struct row_range *r,
 		key_value_list(&side[i].query, t);
 		strbuf_addch(&side[i].query, ',');
 		checksum_row_list(&side[i].query, t);
+		json_row_list(&side[i].query, t, NULL, NULL);
 		strbuf_addstr(&side[i].query, " FROM ");
 		schema_add_from(&side[i].query, t);
 		key_where(&side[i].query, t, r->low, r->high);
@@ -322,6 +325,8 @@ static int leaf_once(struct compare_side *side, const struct row_range *r,
 		size_t slot = 0;
 
 		leaf_sum(l, 0, sum, row[k->n_columns] && row[k->n_columns + 1]);
+		if (json)
+			sum = json_row_sum(r->a, row + k->n_columns + 2, len + k->n_columns + 2);
 		leaf_grow_slots(l);
 		/* of two tables that are routed to one */
 		bool twice = leaf_find(l, key.buf, key.len, &slot) != NULL;
@@ -338,6 +343,8 @@ static int leaf_once(struct compare_side *side, const struct row_range *r,
 		struct leaf_row *a;
 
 		leaf_sum(l, 1, sum, row[k->n_columns] && row[k->n_columns + 1]);
+		if (json)
+			sum = json_row_sum(r->b, row + k->n_columns + 2, len + k->n_columns + 2);
 		a = leaf_find(l, key.buf, key.len, &slot);
 
 		if (a && a->state == ROW_MISSING)
@@ -407,9 +414,9 @@ static json_t *key_json(const struct table_schema *t, const struct index_key *k,
 	return o;
 }
 
-/* Two servers of different kinds write one DOUBLE in two ways. */
-static bool is_same(const struct column *c, const char *a, size_t a_len, const char *b,
-		    size_t b_len)
+/* Two servers of different kinds write one DOUBLE or JSON in two ways. */
+static bool is_same(const struct table_schema *t, const struct column *c, const char *a,
+		    size_t a_len, const char *b, size_t b_len)
 {
 	if (!a || !b)
 		return a == b;
@@ -418,6 +425,8 @@ static bool is_same(const struct column *c, const char *a, size_t a_len, const c
 
 		return memcmp(&x, &y, sizeof(x)) == 0;
 	}
+	if (t->json_by_value && c->type == COL_JSON)
+		return json_same(a, a_len, b, b_len);
 	return a_len == b_len && !memcmp(a, b, a_len);
 }
 
@@ -428,7 +437,7 @@ void compare_name_row(struct compare *c, const struct row_range *r, json_t *key,
 
 	for (size_t i = 0; i < r->a->n_columns; i++) {
 		if (row[0] && row[1] &&
-		    is_same(&r->a->columns[i], row[0][i], len[0][i], row[1][i], len[1][i]))
+		    is_same(r->a, &r->a->columns[i], row[0][i], len[0][i], row[1][i], len[1][i]))
 			continue;
 		if (row[0] && row[1])
 			json_array_append_new(columns, json_string(r->a->columns[i].name));

@@ -224,9 +224,10 @@ static void add_value(struct strbuf *out, const struct table_schema *t, const st
 }
 
 /* The server's time of a row, and what is computed from the others: not of the row's own. */
-static bool is_left_out(const struct column *c)
+static bool is_left_out(const struct table_schema *t, const struct column *c)
 {
-	return (c->is_virtual && !c->virtual_counts) || c->is_row_time;
+	return (t->without_json && c->type == COL_JSON) || (c->is_virtual && !c->virtual_counts) ||
+	       c->is_row_time;
 }
 
 /* CONCAT_WS leaves NULL out; the flags in front say which. */
@@ -236,14 +237,14 @@ static void add_text(struct strbuf *out, const struct table_schema *t)
 
 	strbuf_addstr(out, "CONCAT_WS(',',");
 	for (size_t i = 0; i < t->n_columns; i++)
-		if (!is_left_out(&t->columns[i]) && (t->columns[i].flags & COLF_NULLABLE)) {
+		if (!is_left_out(t, &t->columns[i]) && (t->columns[i].flags & COLF_NULLABLE)) {
 			strbuf_addstr(out, first ? "ISNULL(" : ",ISNULL(");
 			sql_add_name(out, t->columns[i].name);
 			strbuf_addch(out, ')');
 			first = false;
 		}
 	for (size_t i = 0; i < t->n_columns; i++)
-		if (!is_left_out(&t->columns[i])) {
+		if (!is_left_out(t, &t->columns[i])) {
 			if (!first)
 				strbuf_addch(out, ',');
 			add_value(out, t, &t->columns[i]);
