@@ -531,7 +531,9 @@ void plan_conclude(struct plan *p, struct compare_result *r, const char *an, con
 	} else if (r->verdict == VERDICT_PASS) {
 		add(r, "%s equals %s: %" PRIu64 " rows of %" PRIu64 " tables%s", bn, an, r->rows,
 		    r->tables,
-		    c->o->data_only ? "; structure was not compared" : ", structure too");
+		    c->o->data_only   ? "; structure was not compared"
+		    : c->kinds_differ ? ", columns and unique keys too"
+				      : ", structure too");
 		if (p->resumed)
 			add(r, "; %" PRIu64 " ranges as found before the interruption", p->resumed);
 	} else if (r->verdict == VERDICT_UNKNOWN) {

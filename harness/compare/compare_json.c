@@ -39,8 +39,8 @@ static void add_number(struct strbuf *out, const char *text, size_t n)
 		strbuf_addf(out, "%.17g", d);
 }
 
-/* Numbers become texts with an n in front, texts get an s: so that no number is rounded, and none is
- * taken for a text. */
+/* Numbers become texts with an n in front, texts get an s: so that no number is rounded, and none
+ * is taken for a text. */
 static void mark(struct strbuf *out, const char *text, size_t n)
 {
 	bool inside = false;

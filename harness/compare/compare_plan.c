@@ -559,6 +559,13 @@ static int plan_objects(struct planner *l, struct err *e)
 	bool all = !l->only && !o->filter && !o->routes;
 	int rc = 0;
 
+	if (!o->data_only && !l->same_flavor)
+		compare_not_compared(&l->p->c, "structure", "*",
+				     "but for columns and unique keys: defaults, other indexes, "
+				     "CHECKs, foreign keys, partitions and generated columns' "
+				     "expressions are spelled differently by different kinds of "
+				     "servers");
+	l->p->c.kinds_differ = !l->same_flavor;
 	if (!o->data_only)
 		rc = compare_databases(&l->p->c, l->s[0], l->s[1], l->same_flavor,
 				       all ? NULL : l->dbs, l->n_dbs, e);

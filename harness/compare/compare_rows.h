@@ -26,6 +26,7 @@ struct compare {
 	uint64_t counters_behind; /* tables whose AUTO_INCREMENT is behind on b */
 	/* deletes run first: no put may push out a row that a delete then takes */
 	FILE *fix_deletes, *fix_puts;
+	bool kinds_differ; /* of the servers: structure is compared in part */
 	/* AUTO_INCREMENT as SHOW CREATE TABLE has it: TiDB's tells where a cache ends */
 	bool counters_are_exact;
 	unsigned findings_max, findings_per_table;

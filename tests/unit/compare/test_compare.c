@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "harness/compare/compare_json.h"
 #include "harness/compare/compare_structure.h"
 #include "harness/compare/compare_values.h"
 #include "harness/sql/literal.h"
@@ -288,9 +289,55 @@ static void charsets_have_two_names(void **unused)
 	assert_false(compare_pattern_is_table("d"));
 }
 
+static void json_is_compared_by_value(void **unused)
+{
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} pairs[] = {
+		{ "{\"bb\": 1000.0, \"a\": 1}", "{\"a\":1,\"bb\":1000}", true },
+		{ "[1e20, -0.0, 1.50]", "[100000000000000000000,-0,1.5]", true },
+		{ "[1e19, 1e-7]", "[10000000000000000000,0.0000001]", true },
+		{ "-0.0", "0", true },
+		{ "18446744073709551615", "18446744073709551615.0", false }, /* that is 2^64 */
+		{ "18446744073709551615", "18446744073709551614", false },
+		{ "9007199254740993", "9007199254740992", false },
+		{ "9007199254740993", "9007199254740992.0", false },
+		{ "-9223372036854775808", "-9223372036854775807", false },
+		{ "0.1", "0.10000000000000001", true },
+		{ "0.1", "0.10000000000000002", false },
+		{ "1", "-1", false },
+		{ "\"1\"", "1", false },
+		{ "\"n1\"", "1", false },
+		{ "\"s\"", "\"\"", false },
+		{ "\"1.0\"", "\"1\"", false },
+		{ "{\"1.0\":1}", "{\"1\":1}", false },
+		{ "\"\\u00e9\\n\\\\\"", "\"é\\u000a\\\\\"", true },
+		{ "\"a\\\"1\"", "\"a\\\"1.0\"", false },
+		{ "\"a\\u0000b\"", "\"a\\u0000c\"", false },
+		{ "{\"a\":1,\"a\":2}", "{\"a\":2}", true }, /* TiDB and MySQL keep the last */
+		{ "[1,2]", "[2,1]", false },
+		{ "null", "\"null\"", false },
+		{ "{}", "[]", false },
+		{ "not JSON", "not JSON", true },
+		{ "not JSON 1.0", "not JSON 1", false },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		for (int turn = 0; turn < 2; turn++) {
+			const char *a = turn ? pairs[i].b : pairs[i].a,
+				   *b = turn ? pairs[i].a : pairs[i].b;
+
+			if (json_same(a, strlen(a), b, strlen(b)) != pairs[i].same)
+				fail_msg("%s and %s", a, b);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(json_is_compared_by_value),
 		cmocka_unit_test(ranges_hold_every_key_once),
 		cmocka_unit_test(sums_mark_null_and_length),
 		cmocka_unit_test(values_are_cut_and_always_text),
