@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/load/load_note.h"
 #include "cli/options.h"
 #include "harness/base/xalloc.h"
 #include "harness/compare/compare.h"
@@ -21,6 +22,7 @@
 #define SETS_MAX 64
 #define FINDINGS_SHOWN 10
 #define FOREIGN_MIN 10
+#define NO_SUCH_TABLE 1146
 
 struct request {
 	struct load_opts load;
@@ -79,7 +81,8 @@ static const struct option_def options[] = {
 	{ "lost", OPTION_TEXT, "FILE", "write a JSON line for each lost acknowledged transaction",
 	  AT(lost) },
 	{ "rand-seed", OPTION_TAKE, "N",
-	  "the seed that `drtest load` printed; this and the following as for `drtest load`",
+	  "this and the following as for `drtest load`; needed only if the ledger's directory has "
+	  "no load.json (42)",
 	  .take = take_seed },
 	{ "tables", OPTION_UNSIGNED, "N", "number of prepared tables (1)", AT(load.tables) },
 	{ "load-tables", OPTION_UNSIGNED, "N", "number of tables that the load wrote to (all)",
@@ -192,6 +195,48 @@ static bool foreign_digits(const json_t *findings)
 	return n >= FOREIGN_MIN;
 }
 
+/* What the load was told, from the note beside its ledger; what is told here too has to be that. */
+static int take_note(struct request *q, struct load_note *n, struct err *e)
+{
+	int rc = load_note_read(q->ledger_dir, n, e);
+	struct load_opts *o = &q->load;
+	const char *wrong = NULL;
+	bool of_file = strstr(n->name, ".lua") && strstr(q->load.name, ".lua"); /* from elsewhere */
+
+	if (rc == 0) {
+		if (strcmp(n->name, q->load.name) != 0 && !of_file)
+			return err_set(e, ERR_USAGE, 0,
+				       "the ledger in %s is that of the load %s, not of %s",
+				       q->ledger_dir, n->name, q->load.name);
+		wrong = q->seeded && o->seed != n->seed       ? "--rand-seed"
+			: o->tables && o->tables != n->tables ? "--tables"
+			: o->load_tables && o->load_tables != n->load_tables &&
+					(n->load_tables || o->load_tables != n->tables)
+				? "--load-tables"
+			: o->table_size && o->table_size != n->table_size         ? "--table-size"
+			: o->db && strcmp(o->db, n->db) != 0                      ? "--mysql-db"
+			: o->rand_type && strcmp(o->rand_type, n->rand_type) != 0 ? "--rand-type"
+										  : NULL;
+		if (wrong)
+			return err_set(e, ERR_USAGE, 0,
+				       "%s is not what the load had that wrote the ledger: leave "
+				       "it out (%s/load.json has it)",
+				       wrong, q->ledger_dir);
+		q->seeded = true;
+		o->seed = n->seed;
+		o->tables = n->tables;
+		o->load_tables = n->load_tables;
+		o->table_size = n->table_size;
+		o->db = n->db;
+		o->rand_type = n->rand_type;
+		o->set = q->n_set ? q->set : n->set;
+	}
+	o->seed = q->seeded ? o->seed : LOAD_SEED;
+	o->tables = o->tables ? o->tables : 1;
+	o->table_size = o->table_size ? o->table_size : 10000;
+	return rc < 0 ? -1 : 0;
+}
+
 static int judge_load(const struct request *q, struct load *l, const struct sql_endpoint *server,
 		      struct verdicts *all, struct err *e)
 {
@@ -206,6 +251,7 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 				 .lost_path = q->lost };
 	struct verify_result r = { 0 };
 	struct ledger_seen seen = { 0 };
+	bool guessed;
 	struct tso_map *map = q->tso_map ? tso_map_open(q->tso_map, e) : NULL;
 	struct strbuf text = STRBUF_INIT;
 	unsigned damaged;
@@ -223,8 +269,14 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 		goto out;
 	}
 	o.disaster_us = seen.last_ack_us;
-	if (check_ledger(&o, &r, e) < 0)
+	if (check_ledger(&o, &r, e) < 0) {
+		if (e->code == NO_SUCH_TABLE)
+			err_set(e, ERR_USAGE, 0,
+				"%s.%s is not on the server: the load has to be prepared and run "
+				"with --ledger-rows, and --mysql-db names its database",
+				o.db, o.ledger_table);
 		goto out;
+	}
 	strbuf_addstr(&text, r.evidence);
 	if (r.lost)
 		strbuf_addf(&text,
@@ -235,22 +287,21 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 		  "outcome that was committed and then dropped");
 	verify_result_release(&r);
 	r = (struct verify_result){ 0 };
-	if (o.model && !q->seeded) {
-		add_check(all, "model", VERDICT_UNKNOWN,
-			  "the seed is missing: use --rand-seed with the seed that `drtest load` "
-			  "printed",
-			  NULL, "anything");
-	} else if (o.model) {
+	if (o.model) {
 		o.lost_path = NULL;
 		if (check_model(&o, &r, e) < 0)
 			goto out;
 		strbuf_reset(&text);
+		/* the seed that nobody told is a guess, and no verdict is built on it */
+		guessed = r.verdict == VERDICT_FAIL && foreign_digits(r.findings) && !q->seeded;
 		strbuf_addf(&text, "%s%s", r.evidence,
-			    r.verdict == VERDICT_FAIL && foreign_digits(r.findings)
+			    guessed ? "; no writer with seed 42 wrote these rows: use --rand-seed "
+				      "with the seed of the load"
+			    : r.verdict == VERDICT_FAIL && foreign_digits(r.findings)
 				    ? "; no writer with this seed wrote these rows: did `prepare` "
 				      "and `run` have the same --rand-seed?"
 				    : "");
-		add_check(all, "model", r.verdict, text.buf, r.findings,
+		add_check(all, "model", guessed ? VERDICT_UNKNOWN : r.verdict, text.buf, r.findings,
 			  "tables that the load does not write to");
 	}
 	rc = 0;
@@ -279,9 +330,9 @@ static int judge_compare(const struct request *q, const struct sql_endpoint *ser
 
 int cmd_judge(int argc, char **argv)
 {
-	struct request q = {
-		.load = { .workers = 1, .tables = 1, .table_size = 10000, .ledger_rows = true }
-	};
+	struct request q = { .load = { .workers = 1,
+				       .ledger_rows = true } /* the rest: take_note() */ };
+	struct load_note note = { 0 };
 	struct verdicts all = { .list = json_array() };
 	struct sql_endpoint server;
 	struct err e = ERR_INIT;
@@ -298,7 +349,7 @@ int cmd_judge(int argc, char **argv)
 		err_set(&e, ERR_USAGE, 0, "--ledger-dir %s: no such directory", q.ledger_dir);
 	else if (sql_endpoint_from_uri(&server, q.server, &e) < 0)
 		err_wrap(&e, "--server");
-	else if ((l = load_new(&q.load, &e)))
+	else if (take_note(&q, &note, &e) == 0 && (l = load_new(&q.load, &e)))
 		rc = judge_load(&q, l, &server, &all, &e);
 	if (rc == 0 && q.compare)
 		rc = judge_compare(&q, &server, &all, &e);
@@ -314,6 +365,7 @@ int cmd_judge(int argc, char **argv)
 	if (rc < 0)
 		fprintf(stderr, "drtest judge: %s\n", e.text);
 	load_free(l);
+	load_note_release(&note);
 	json_decref(all.list);
 	return rc < 0                         ? err_exit_code(&e)
 	       : all.worst == VERDICT_FAIL    ? 1

@@ -128,5 +128,10 @@ bool load_preparing(const struct load *l, unsigned *done, unsigned *total);
 void load_get_stats(struct load *l, struct load_stats *st);
 /* NULL when the load has none; lives as long as l */
 const struct audit_model *load_model(struct load *l);
+/* Before a run whose ledger shall be judged: the tables hold rows of this seed, and were prepared
+ * with this table size. -1, ERR_USAGE: what was told is not what `prepare` was told. Says nothing
+ * of a load without a model, and of tables that can't be read. */
+int load_fits_tables(struct load *l, const struct sql_endpoint *ep, struct err *e);
+#define LOAD_SEED 42 /* of prepare, run and judge, where none is told */
 
 #endif

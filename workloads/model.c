@@ -1,11 +1,15 @@
 /* The load's model for the checks: event() itself, run with a connection that only writes down what
  * it is asked. There is no second description of a transaction that could differ from what was
  * sent. */
+#include <inttypes.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "workloads/load_impl.h"
+
+#define SEED_ROWS 20
+#define FITS_MS 60000
 
 static size_t model_transaction(const struct audit_model *m, uint32_t worker, uint64_t seq,
 				struct audit_op *ops)
@@ -127,6 +131,81 @@ int load_writer_of(void *load, const char *text, size_t n, uint32_t *worker, uin
 	*worker = tag.worker;
 	*seq = tag.seq;
 	return 1;
+}
+
+/* The first rows of a table, none of which this seed's `prepare` or transactions wrote. */
+static int check_rows(struct load *l, struct sql *s, const char *table, struct err *e)
+{
+	struct sql_rows rows = { 0 };
+	struct digits_tag tag;
+	struct audit_row first;
+	unsigned n = 0, ours = 0;
+	struct strbuf text = STRBUF_INIT;
+	int more = -1;
+
+	model_initial(&l->model, 1, 1, &first);
+	if (!digits_read(l->o.seed, first.c, strlen(first.c), &tag))
+		return 0; /* a load of somebody's own, whose text says nothing of its writer */
+	strbuf_addf(&text, "SELECT c FROM %s ORDER BY id LIMIT %d", table, SEED_ROWS);
+	if (sql_query_stream(s, &rows, NULL, text.buf, text.len) == 0)
+		while ((more = sql_rows_next(&rows, NULL)) > 0) {
+			n++;
+			ours += rows.cell[0] &&
+				digits_read(l->o.seed, rows.cell[0], rows.len[0], &tag);
+		}
+	sql_rows_release(&rows);
+	strbuf_release(&text);
+	return more == 0 && n && !ours
+		       ? err_set(e, ERR_USAGE, 0,
+				 "the rows of %s are not those of seed %" PRIu64
+				 ": a ledger of this run could not be judged; use the --rand-seed "
+				 "that `prepare` had, or prepare again",
+				 table, l->o.seed)
+		       : 0;
+}
+
+/* Before the first transaction the ids are those of `prepare`. */
+static int check_size(struct load *l, struct sql *s, const char *table, struct err *e)
+{
+	uint64_t max = 0, used = 1, size = (uint64_t)l->o.table_size;
+	char sql[600];
+
+	if (l->o.ledger_rows)
+		sql_value_u64(s, &used, NULL,
+			      "SELECT COUNT(*) FROM (SELECT 1 FROM " LEDGER_TABLE " LIMIT 1) t");
+	snprintf(sql, sizeof(sql), "SELECT COALESCE(MAX(id), 0) FROM %s", table);
+	if (sql_value_u64(s, &max, NULL, "%s", sql) < 0 || !max)
+		return 0;
+	if (max > size || (!used && max < size))
+		return err_set(e, ERR_USAGE, 0,
+			       "%s has rows up to id %" PRIu64 ", but --table-size is %" PRIu64
+			       ": a ledger of this run could not be judged; use the --table-size "
+			       "that `prepare` had",
+			       table, max, size);
+	return 0;
+}
+
+int load_fits_tables(struct load *l, const struct sql_endpoint *ep, struct err *e)
+{
+	struct strbuf table = STRBUF_INIT, use = STRBUF_INIT;
+	char name[128];
+	struct sql *s;
+	int rc = 0;
+
+	if (!l->has_model)
+		return 0;
+	s = sql_open(ep, deadline_in_ms(FITS_MS), NULL);
+	strbuf_addstr(&use, "USE ");
+	sql_add_name(&use, l->db);
+	snprintf(name, sizeof(name), "%s1", l->model.table_prefix);
+	sql_add_name(&table, name);
+	if (s && sql_exec_text(s, NULL, use.buf, use.len) == 0)
+		rc = check_rows(l, s, table.buf, e) < 0 || check_size(l, s, table.buf, e) < 0 ? -1
+											      : 0;
+	sql_close(s);
+	strbuf_release(&use);
+	strbuf_release(&table);
+	return rc;
 }
 
 const struct audit_model *load_model(struct load *l)

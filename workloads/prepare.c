@@ -10,6 +10,7 @@
 
 #define PREPARE_THREADS_MAX 64u
 #define UNITS_MAX 100000
+#define TABLE_EXISTS 1050
 
 struct preparer {
 	struct load *load;
@@ -60,7 +61,15 @@ static int explain_failure(struct script *s, struct con_face *c, struct err *e, 
 		return script_error(s->L, s, e);
 	*e = c->error;
 	lua_pop(s->L, 1);
-	return err_wrap(e, "%s", what);
+	err_wrap(e, "%s", what);
+	if (e->code == TABLE_EXISTS) {
+		size_t n = strlen(e->text);
+
+		snprintf(e->text + n, sizeof(e->text) - n,
+			 ": `drtest load NAME cleanup` drops the load's tables; or use another "
+			 "database");
+	}
+	return -1;
 }
 
 /* The one call before all others: tables that are no unit's own. */

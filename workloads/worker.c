@@ -56,10 +56,13 @@ void worker_end(struct worker *w)
 }
 
 /* The way out, where it is known. */
-static const char *error_advice(int code)
+static const char *error_advice(const struct load *l, int code)
 {
 	switch (code) {
 	case ER_NO_SUCH_TABLE:
+		if (l->o.ledger_rows)
+			return ": prepare the load first, with --ledger-rows too";
+		return ": prepare the load first";
 	case ER_BAD_DB_ERROR: return ": prepare the load first";
 	case ER_BAD_FIELD_ERROR:
 		return ": the tables belong to another load, or to another version of it";
@@ -78,13 +81,14 @@ static void hard_error(struct worker *w, const char *what, int code, const char 
 
 	if (w->phase == PHASE_CONNECT) /* its text has the code */
 		err_set(&e, ERR_SQL, code, "worker %u: %s: %s%s", w->number, what, text,
-			error_advice(code));
+			error_advice(w->thread->load, code));
 	else if (w->phase <= PHASE_SESSION)
 		err_set(&e, ERR_SQL, code, "worker %u: %s: %s (%d)%s", w->number, what, text, code,
-			error_advice(code));
+			error_advice(w->thread->load, code));
 	else
 		err_set(&e, code ? ERR_SQL : ERR_USAGE, code, "worker %u, sequence %llu: %s: %s%s",
-			w->number, (unsigned long long)w->seq, what, text, error_advice(code));
+			w->number, (unsigned long long)w->seq, what, text,
+			error_advice(w->thread->load, code));
 	engine_error(w->thread->load, &e);
 }
 

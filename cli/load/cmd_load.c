@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/load/load_impl.h"
+#include "cli/load/load_note.h"
 #include "harness/base/xalloc.h"
 #include "workloads/shards/follow.h"
 #include "workloads/shards/words.h"
@@ -186,6 +187,20 @@ static void print_condition(void *arg, const char *condition, const char *rows)
 	printf("%s  %s%s%s\n", *rows ? "FAIL" : "ok  ", condition, *rows ? ": found " : "", rows);
 }
 
+/* Nothing is written for a run whose ledger could not be judged. */
+static int begin_ledger(const struct load_run *r, struct err *e)
+{
+	struct load_opts bare = r->o;
+	struct load *l;
+	int rc;
+
+	bare.ledger_dir = NULL;
+	l = load_new(&bare, e);
+	rc = l ? load_fits_tables(l, &r->ep, e) : -1;
+	load_free(l);
+	return rc == 0 && !r->shards ? load_note_write(r->o.ledger_dir, &r->o, e) : rc;
+}
+
 int cmd_load(int argc, char **argv)
 {
 	struct load_run r = {
@@ -193,7 +208,8 @@ int cmd_load(int argc, char **argv)
 		       .tables = 1,
 		       .table_size = 10000,
 		       .pace = LOAD_POISSON,
-		       .backlog_max = 131072 },
+		       .backlog_max = 131072,
+		       .seed = LOAD_SEED },
 		.ep = { .host = "127.0.0.1", .port = 3306, .user = "root" },
 		.percentile = 95,
 		.time_s = 10,
@@ -223,11 +239,13 @@ int cmd_load(int argc, char **argv)
 		if (rc == 0 && r.follow)
 			rc = load_options_follow(&r, &e);
 	}
+	if (rc == 0 && r.o.ledger_dir && !strcmp(r.verb, "run"))
+		rc = begin_ledger(&r, &e);
 	if (rc == 0)
 		l = load_new(&r.o, &e);
-	if (l && told)
+	if (l && rc == 0 && told)
 		fprintf(r.json ? stderr : stdout, "rand-seed: %" PRIu64 "\n", r.o.seed);
-	if (!l)
+	if (!l || rc < 0)
 		rc = -1;
 	else if (!strcmp(r.verb, "prepare"))
 		rc = load_prepare(l, &r.ep, r.o.workers, deadline_in_ms(PREPARE_MS), &e);

@@ -198,8 +198,30 @@ expect 'of it' 0 '' "$DRTEST" restore --target-uri "mysql://root@127.0.0.1:$twin
 expect 'compared with itself' 2 'other and server are one server' bash -c "judge --rand-seed 42 --compare mysql://root@localhost:$port"
 expect 'judged by hand' 0 '^PASS +model: ' bash -c "judge --rand-seed 42 --compare mysql://root@127.0.0.1:$twin"
 grep -q '^PASS    ledger: 60 of 60 acknowledged' "$scratch/out" && grep -q "cannot see: " "$scratch/out" && grep -q '^PASS    compare' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
-expect 'without its seed' 4 '^UNKNOWN model: the seed is missing' bash -c judge
-expect 'another seed' 1 '^FAIL +model: .*did `prepare` and `run` have the same --rand-seed' bash -c "judge --rand-seed 43"
+# the load has written down what it was told: nothing has to be repeated, and nothing can be repeated wrongly
+bare() { "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/judged" --server "mysql://root@127.0.0.1:$port" "$@"; }
+export -f bare
+expect 'without options' 0 '^PASS +model: ' bash -c bare
+expect 'another seed' 2 '^drtest judge: --rand-seed is not what the load had' bash -c "judge --rand-seed 43"
+expect 'fewer tables' 2 '^drtest judge: --tables is not what the load had' bash -c "bare --tables 2"
+expect 'another load' 2 'is that of the load oltp_write_only, not of bank' "$DRTEST" judge bank --ledger-dir "$scratch/judged" --server "mysql://root@127.0.0.1:$port"
+mv "$scratch/judged/load.json" "$scratch/note"
+echo '{' >"$scratch/judged/load.json"
+expect 'a damaged note' 3 'load.json is damaged: remove it' bash -c bare
+rm "$scratch/judged/load.json"
+expect 'a seed that nobody told' 0 '^PASS +model: ' bash -c judge
+expect 'another seed, and nothing written down' 1 '^FAIL +model: .*did `prepare` and `run` have the same --rand-seed' bash -c "judge --rand-seed 43"
+mv "$scratch/note" "$scratch/judged/load.json"
+# a run whose ledger could not be judged does not begin
+again=(load oltp_write_only run "${guide[@]}" --ledger-rows --events=9)
+expect 'another seed than prepare had' 2 'are not those of seed 7: .*use the --rand-seed that `prepare` had' "${again[@]}" --mysql-db=judged --rand-seed=7 --ledger-dir="$scratch/other"
+expect 'another table size' 2 'rows up to id 500, but --table-size is 400: ' "${again[@]}" --mysql-db=judged --table-size=400 --ledger-dir="$scratch/other"
+[ ! -e "$scratch/other" ] && ok || bad 'it left a ledger'
+expect 'the ledger of another run' 2 'has the ledger of a run with another load_tables: use another directory' "${again[@]}" --mysql-db=judged --load-tables=2 --ledger-dir="$scratch/judged"
+expect 'tables that are there' 3 'already exists.*`drtest load NAME cleanup` drops' load oltp_write_only prepare "${guide[@]}" --mysql-db=judged
+expect 'a load without its ledger' 0 'prepared' load bank prepare "${guide[@]}" --mysql-db=bare
+expect 'prepared without --ledger-rows' 3 'prepare the load first, with --ledger-rows too' load bank run "${guide[@]}" --mysql-db=bare --ledger-rows --events=9 --ledger-dir="$scratch/bare"
+expect 'judged without --ledger-rows' 2 'drtest_ledger is not on the server: .*--ledger-rows' "$DRTEST" judge bank --ledger-dir "$scratch/bare" --server "mysql://root@127.0.0.1:$port"
 sql 'DELETE FROM judged.drtest_ledger WHERE worker = 2 AND seq = 3'
 expect 'a lost transaction' 1 '^FAIL +ledger: 59 of 60' bash -c "judge --rand-seed 42 --json --lost $scratch/lost; judge --rand-seed 42"
 expect 'no ledger' 2 'no such directory' "$DRTEST" judge bank --ledger-dir /nowhere --server mysql://root@127.0.0.1:1
