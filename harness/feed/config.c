@@ -42,6 +42,7 @@ static const struct field feed_fields[] = {
 	F(feed_opts, sink_batch_rows, UNSIGNED),
 	F(feed_opts, bdr, BOOLEAN),
 	F(feed_opts, force_replicate, BOOLEAN),
+	F(feed_opts, keyless_bytes, SIZE),
 	{ NULL, TEXT, 0, 0 },
 };
 
@@ -222,6 +223,7 @@ void feed_opts_defaults(struct feed_opts *o)
 	o->sink_workers = o->sink_workers ? o->sink_workers : 4;
 	o->sink_batch_rows = o->sink_batch_rows ? o->sink_batch_rows : 256;
 	o->max_log_bytes = o->max_log_bytes ? o->max_log_bytes : (size_t)64 << 20;
+	o->keyless_bytes = o->keyless_bytes ? o->keyless_bytes : (size_t)256 << 20;
 	if (!o->tmp_dir[0])
 		snprintf(o->tmp_dir, sizeof(o->tmp_dir), "%s", tmp && *tmp ? tmp : "/var/tmp");
 }

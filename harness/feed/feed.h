@@ -36,6 +36,9 @@ struct feed_opts {
 	bool bdr;
 	/* rows of tables without a key that finds one are carried too (TiCDC's force-replicate) */
 	bool force_replicate;
+	/* of one transaction's rows of such tables, which are held and applied at once; 0: 256 MiB.
+	 * Beyond, the changefeed ends. */
+	size_t keyless_bytes;
 };
 /* JSON for the child's standard input (secrets: never argv). */
 json_t *feed_opts_to_json(const struct feed_opts *o);

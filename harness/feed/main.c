@@ -276,6 +276,7 @@ static int feed_open(struct feed_run *r, struct err *e)
 		.tmp_dir = r->o.tmp_dir,
 		.start = r->start,
 		.keyless = r->o.force_replicate,
+		.keyless_bytes = r->o.keyless_bytes,
 		.schema = feed_schema_of,
 		.schema_arg = r,
 		.waits = sink_waits,

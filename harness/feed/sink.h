@@ -17,8 +17,9 @@ struct feed_sink_opts {
 	unsigned workers, batch_rows;
 	size_t memory_bytes; /* of waiting rows; the rest goes to tmp_dir */
 	const char *tmp_dir;
-	tso_t start;  /* everything at or before it is in the secondary */
-	bool keyless; /* rows of tables without a key come too */
+	tso_t start;          /* everything at or before it is in the secondary */
+	bool keyless;         /* rows of tables without a key come too */
+	size_t keyless_bytes; /* of one transaction, held and applied at once; more is an error */
 	/* The structure of a table as its rows in the queue have it; NULL: not asked. Called by the
 	 * reader. */
 	const struct table_schema *(*schema)(void *arg, const char *db, const char *table,

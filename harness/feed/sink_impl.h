@@ -12,9 +12,6 @@
 /* of one database transaction, unless a single row is larger */
 #define BATCH_BYTES_MAX ((size_t)1 << 20)
 
-/* of one transaction's rows of tables without a key, which a worker holds and applies at once */
-#define KEYLESS_BYTES_MAX ((size_t)256 << 20)
-
 struct sink_worker {
 	struct feed_sink *sink;
 	unsigned number;

@@ -303,14 +303,14 @@ static int keyless_hold(struct sink_worker *w, tso_t next, struct err *e)
 	}
 	strbuf_release(&w->batch);
 	w->batch = rest;
-	if (w->held.len <= KEYLESS_BYTES_MAX)
+	if (w->held.len <= w->sink->o.keyless_bytes)
 		return 0;
 	return err_set(
 		e, ERR_UNSUPPORTED, 0,
 		"%s.%s has no key, and the transaction at commitTs %" PRIu64
 		" has more than %zu MiB of rows of such tables, which a changefeed applies at once: `drtest redo apply --mode txn --force`"
 		" brings the secondary to the end of the log; then begin with a new backup, or give the table a key",
-		table->db, table->table, last, KEYLESS_BYTES_MAX >> 20);
+		table->db, table->table, last, w->sink->o.keyless_bytes >> 20);
 }
 
 static void add_owner(const struct sink_worker *w, struct strbuf *q)

@@ -20,6 +20,7 @@ OPTIONS = {
     'kill_replay': 0,          # how often a replay is killed before it may end
     'batch': 256, 'workers': 2, 'flush_ms': 150, 'meta_ms': 50, 'max_log_bytes': 1 << 20, 'lz4': False,
     'force': False,            # force_replicate; replays are by txn --force
+    'keyless_bytes': 0,        # 0: the changefeed's own limit
     'counters': True,          # AUTO_INCREMENT counters are compared
     'diff': True,              # drtest diff is held against the judge
     'sink_variables': {},      # SET GLOBAL on S and R before the start
@@ -193,7 +194,11 @@ class Bench:
             last = [l for l in feed.why().split('\n') if ' error ' in l][-1:]
             if not feed.ended() or not last or not re.search(c.expect[5:], last[0]):
                 return ['it should have ended with /%s/: %s' % (c.expect[5:], bad)]
-            return ['S was changed before the end: ' + d for d in differences(picture(self.R), picture(self.S), (), False)]
+            changed = differences(picture(self.R), picture(self.S), (), False)
+            if changed or c.option('end') != 'disaster': # its way out: the log
+                return ['S was changed before the end: ' + d for d in changed]
+            bad = self.replay(feed.log, self.S, c.option('replays')[0], c.option('kill_replay'), False)
+            return ['onto the secondary: ' + bad] if bad else ['S: ' + d for d in differences(picture(self.P), picture(self.S), (), c.option('counters'))]
         if not bad and c.option('end') == 'drain':
             if feed.ended():
                 feed.start()

@@ -165,7 +165,8 @@ class Feed:
                        'start_ts': str(start_ts), 'redo_uri': 'file://' + self.log, 'status_path': self.status_path, 'tmp_dir': top,
                        'flush_ms': options.get('flush_ms', 150), 'meta_ms': options.get('meta_ms', 50),
                        'sink_workers': options.get('workers', 2), 'sink_batch_rows': options.get('batch', 256),
-                       'max_log_bytes': options.get('max_log_bytes', 1 << 20), 'lz4': bool(options.get('lz4', False)), 'force_replicate': bool(options.get('force', False))}
+                       'max_log_bytes': options.get('max_log_bytes', 1 << 20), 'lz4': bool(options.get('lz4', False)), 'force_replicate': bool(options.get('force', False)),
+                       'keyless_bytes': options.get('keyless_bytes', 0)}
         self.unpromised = set()
         self.proc, self.output, self.quit = None, top + '/feed.log', False
         self.keeper = threading.Thread(target=self.keep, daemon=True)
