@@ -153,8 +153,15 @@ class Clock:
         self.thread.join()
         self.f.close()
 
+def keeper(top):
+    """The library that keeps a file which the changefeed removes; made once in a place."""
+    library = top + '/keeper.so'
+    if not os.path.exists(library):
+        subprocess.run([os.environ.get('CC', 'cc'), '-O1', '-shared', '-fPIC', '-o', library, os.path.dirname(os.path.abspath(__file__)) + '/keeper.c'], check=True)
+    return library
+
 class Feed:
-    """`drtest feed`, and a keeper that links each file of its log aside before the changefeed collects it."""
+    """`drtest feed`, and the files of its log: each is linked aside before the changefeed collects it."""
     def __init__(self, drtest, primary, secondary, clock, start_ts, top, options):
         self.top, self.options, self.drtest = top, options, drtest
         self.log, self.kept, self.status_path = top + '/redo', top + '/kept', top + '/status.json'
@@ -168,27 +175,18 @@ class Feed:
                        'max_log_bytes': options.get('max_log_bytes', 1 << 20), 'lz4': bool(options.get('lz4', False)), 'force_replicate': bool(options.get('force', False)),
                        'keyless_bytes': options.get('keyless_bytes', 0)}
         self.unpromised = set()
-        self.proc, self.output, self.quit = None, top + '/feed.log', False
-        self.keeper = threading.Thread(target=self.keep, daemon=True)
-        self.keeper.start()
+        self.proc, self.output = None, top + '/feed.log'
+        self.library = keeper(os.path.dirname(top))
         self.start()
 
     def keep_once(self):
+        """What the changefeed has not collected so far."""
         for name in os.listdir(self.log):
             if not name.endswith(('.meta', '.tmp')) and '.tmp.' not in name and name not in self.unpromised and not os.path.exists(self.kept + '/' + name):
                 try:
                     os.link(self.log + '/' + name, self.kept + '/' + name)
                 except OSError:
                     pass
-
-    def keep(self):
-        try: # a file may live for some ms only, and the machine be busy
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -10)
-        except OSError:
-            pass
-        while not self.quit:
-            self.keep_once()
-            time.sleep(0.02)
 
     def resolved(self):
         """The log's resolvedTs, and the meta's name; (0, None) without one."""
@@ -211,6 +209,10 @@ class Feed:
             m = re.search(r'^drtest-file 1 (\d+)', open(self.kept + '/' + name).read(), re.M) if name.endswith('.sum') else None
             if m and int(m.group(1)) > resolved:
                 self.unpromised |= {name, name[:-4]}
+        self.drop_kept()
+
+    def drop_kept(self):
+        """The changefeed itself takes them back when it starts: then they are kept once more."""
         for name in self.unpromised:
             if os.path.exists(self.kept + '/' + name):
                 os.unlink(self.kept + '/' + name)
@@ -223,7 +225,8 @@ class Feed:
         except FileNotFoundError:
             pass
         self.proc = subprocess.Popen([self.drtest, 'feed'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                     stderr=open(self.output, 'ab'), preexec_fn=die_with_parent)
+                                     stderr=open(self.output, 'ab'), preexec_fn=die_with_parent,
+                                     env={**os.environ, 'LD_PRELOAD': self.library, 'DRTEST_KEEP_FROM': self.log, 'DRTEST_KEEP_TO': self.kept})
         self.proc.stdin.write(json.dumps(self.config).encode())
         self.proc.stdin.close()
 
@@ -264,6 +267,7 @@ class Feed:
     def whole_log(self, to, checkpoint_ts):
         """A copy of all that was ever in the log, with a meta whose checkpointTs is the start."""
         self.keep_once()
+        self.drop_kept()
         shutil.rmtree(to, ignore_errors=True)
         shutil.copytree(self.kept, to)
         for name in os.listdir(to): # its writer was killed between the two
@@ -277,6 +281,4 @@ class Feed:
         return resolved
 
     def close(self):
-        self.quit = True
-        self.keeper.join()
         self.kill()
