@@ -1,6 +1,6 @@
-/* Loaded into the changefeed (LD_PRELOAD): a file of its log that it removes gets another link first,
- * from $DRTEST_KEEP_FROM into $DRTEST_KEEP_TO. Who only looks into the directory now and then may
- * miss a file that lives for some milliseconds. */
+/* Loaded into the changefeed (LD_PRELOAD): a file of its log that it removes gets another link
+ * first, from $DRTEST_KEEP_FROM into $DRTEST_KEEP_TO. Who only looks into the directory now and
+ * then may miss a file that lives for some milliseconds. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +14,8 @@ int unlink(const char *path)
 	size_t n = from ? strlen(from) : 0;
 	char kept[4096];
 
-	if (n && to && !strncmp(path, from, n) && path[n] == '/' &&
-	    !strstr(path + n, ".meta") && !strstr(path + n, ".tmp") &&
+	if (n && to && !strncmp(path, from, n) && path[n] == '/' && !strstr(path + n, ".meta") &&
+	    !strstr(path + n, ".tmp") &&
 	    snprintf(kept, sizeof(kept), "%s%s", to, path + n) < (int)sizeof(kept))
 		(void)!link(path, kept);
 	return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
