@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <lauxlib.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@
 /* looks at whether anybody gets through are at least so far apart */
 #define LOOK_NS 900000000ll
 #define EVENTS_MAX 64
+#define JOIN_STEP_NS 50000000
+#define STUCK_CPU_NS INT64_C(2000000000)
 #define CONNECT_MS 10000 /* and 10 ms for each worker */
 #define OTHER_FDS 128    /* what the program needs beside its workers' sockets */
 
@@ -277,13 +280,52 @@ static int thread_run(struct engine_thread *t, struct err *e)
 	return 0;
 }
 
-void engine_join(struct load *l)
+static int64_t thread_cpu_ns(const struct engine_thread *t)
 {
+	struct timespec ts = { 0 };
+	clockid_t clock;
+
+	if (pthread_getcpuclockid(t->id, &clock) != 0 || clock_gettime(clock, &ts) < 0)
+		return 0;
+	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+/* Whoever was told to stop needs next to no processor time for it: so much of it is a loop without
+ * an end, on a slow machine too. */
+static bool join_thread(struct engine_thread *t)
+{
+	int64_t from = thread_cpu_ns(t);
+
+	for (;;) {
+		struct timespec until;
+
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += JOIN_STEP_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		if (pthread_clockjoin_np(t->id, NULL, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
+			return true;
+		if (thread_cpu_ns(t) - from > STUCK_CPU_NS)
+			return false;
+	}
+}
+
+int engine_join(struct load *l, struct err *e)
+{
+	int rc = 0;
+
 	for (unsigned i = 0; i < l->n_threads; i++) {
 		struct engine_thread *t = &l->thread[i];
 
-		if (t->running)
-			pthread_join(t->id, NULL);
+		if (t->running && !join_thread(t)) {
+			l->stuck = true;
+			rc = err_set(
+				e, ERR_USAGE, 0,
+				"load %s: event() computes without end: it was told to stop, and "
+				"used %d s of processor time since without a call to con",
+				l->name, (int)(STUCK_CPU_NS / 1000000000));
+			continue;
+		}
 		t->running = false;
 		for (size_t k = 0; k < t->n_workers; k++)
 			conn_close(&t->worker[k]->conn);
@@ -292,6 +334,7 @@ void engine_join(struct load *l)
 		t->epoll_fd = -1;
 		script_close(&t->script);
 	}
+	return rc;
 }
 
 /* A socket and a ledger for each worker. */
@@ -377,7 +420,7 @@ out:
 	if (rc < 0) {
 		atomic_store(&l->stopping, true);
 		atomic_store(&l->cutting, true);
-		engine_join(l);
+		engine_join(l, NULL);
 	}
 	return rc;
 }

@@ -174,6 +174,8 @@ void load_free(struct load *l)
 		return;
 	if (l->started)
 		load_stop(l, deadline_in_ms(STOP_MS), NULL);
+	if (l->stuck)
+		return;
 	for (unsigned i = 0; i < l->o.workers; i++) {
 		struct worker *w = &l->worker[i];
 
@@ -264,6 +266,8 @@ int load_start(struct load *l, const struct sql_endpoint *ep, uint16_t cluster, 
 
 int load_stop(struct load *l, struct deadline d, struct err *e)
 {
+	int rc;
+
 	if (!l->started)
 		return 0;
 	atomic_store(&l->stopping, true);
@@ -273,7 +277,7 @@ int load_stop(struct load *l, struct deadline d, struct err *e)
 	 * failed, and in the ledger */
 	if (atomic_load(&l->alive) > 0)
 		atomic_store(&l->cutting, true);
-	engine_join(l);
+	rc = engine_join(l, e);
 	pthread_mutex_lock(&l->lock);
 	l->started = false;
 	pthread_mutex_unlock(&l->lock);
@@ -283,7 +287,7 @@ int load_stop(struct load *l, struct deadline d, struct err *e)
 		if (l->worker[i].history && history_flush(l->worker[i].history, e) < 0)
 			return -1;
 	}
-	return 0;
+	return rc;
 }
 
 bool load_running(struct load *l)

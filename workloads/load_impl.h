@@ -99,6 +99,7 @@ struct load {
 	struct sql_endpoint endpoint;
 	uint16_t cluster;
 	bool started; /* between load_start() and load_stop(); the caller's thread */
+	bool stuck;   /* a thread of it never ends: what it uses is never freed */
 	atomic_bool stopping, cutting;
 	_Atomic int64_t first_ack_us;
 	_Atomic unsigned alive, ready; /* workers that have not ended; that have connected */
@@ -119,7 +120,8 @@ struct load {
 
 /* engine.c */
 int engine_start(struct load *l, struct err *e);
-void engine_join(struct load *l);
+/* -1: a thread computes without end in the load's Lua, which nothing can stop; l is stuck then. */
+int engine_join(struct load *l, struct err *e);
 void engine_error(struct load *l, const struct err *e); /* keeps the first */
 /* 1: *due_ns is the caller's transaction; 0: none is due before *due_ns; -1: none will come any
  * more. */

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/nearest.h"
 #include "workloads/script.h"
 
+#define METHODS_MAX 32
 #define CON "drtest.load.con"
 #define DRAW "drtest.load.r"
 #define NOTES_BYTES_MAX ((size_t)1 << 20)
@@ -348,11 +350,33 @@ static int l_at(lua_State *L)
 	return 0;
 }
 
+/* A name that the methods lack; the upvalue is what they are called with, "con". */
+static int no_method(lua_State *L)
+{
+	const char *names[METHODS_MAX], *meant, *self = lua_tostring(L, lua_upvalueindex(1));
+	const char *word = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?";
+	size_t n = 0;
+
+	lua_pushnil(L);
+	while (n < METHODS_MAX && lua_next(L, 1)) {
+		names[n++] = lua_tostring(L, -2); /* stays alive in the table */
+		lua_pop(L, 1);
+	}
+	meant = nearest(word, names, n);
+	return meant ? luaL_error(L, "%s has no '%s': did you mean '%s'?", self, word, meant)
+		     : luaL_error(L, "%s has no '%s' (docs/LOADS.md)", self, word);
+}
+
 static void make(lua_State *L, const char *name, const luaL_Reg *methods)
 {
 	luaL_newmetatable(L, name);
 	lua_newtable(L);
 	luaL_register(L, NULL, methods);
+	lua_newtable(L);
+	lua_pushstring(L, strrchr(name, '.') + 1);
+	lua_pushcclosure(L, no_method, 1);
+	lua_setfield(L, -2, "__index");
+	lua_setmetatable(L, -2);
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 }

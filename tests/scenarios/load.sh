@@ -226,6 +226,15 @@ sql 'DELETE FROM judged.drtest_ledger WHERE worker = 2 AND seq = 3'
 expect 'a lost transaction' 1 '^FAIL +ledger: 59 of 60' bash -c "judge --rand-seed 42 --json --lost $scratch/lost; judge --rand-seed 42"
 expect 'no ledger' 2 'no such directory' "$DRTEST" judge bank --ledger-dir /nowhere --server mysql://root@127.0.0.1:1
 
+# mistakes in a load of somebody's own
+own() { # NAME PATTERN EVENT
+	printf 'return { name = "own", statements = {}, event = function(con, r)\n%s\nend }\n' "$3" >"$scratch/own.lua"
+	expect "$1" 2 "$2" load "$scratch/own.lua" run "${guide[@]}" --threads=1 --time=1
+}
+own 'a method that is none' "own.lua:2: con has no 'excute': did you mean 'execute'" 'con:excute("put")'
+own 'a draw that is none' "own.lua:2: r has no 'tabel': did you mean 'table'" 'con:begin() r:tabel()'
+own 'an event without an end' 'event.. computes without end' 'while true do end'
+
 # nobody gets through: said while it lasts, and at the end
 cat >"$scratch/gate.lua" <<'END'
 -- Each transaction passes a gate; while somebody else holds it, none does.
