@@ -147,12 +147,24 @@ static void add_key(struct table_schema *t, const char *name, const uint32_t *at
 	t->n_uniques++;
 }
 
+/* Behind a table's own columns the server keeps a hash of each unique key that no index can hold.
+ * Whoever names a column of his own so has it in its structure, or of another type. */
+static bool is_hash(const struct table_map_column *c, const struct table_schema *now)
+{
+	if (c->type != BT_LONGLONG || strncmp(c->name, "DB_ROW_HASH_", 12))
+		return false;
+	for (size_t k = 0; now && k < now->n_columns; k++)
+		if (!strcasecmp(now->columns[k].name, c->name))
+			return false;
+	return true;
+}
+
 int map_schema(const struct table_map *m, const struct table_schema *now, struct charsets *sets,
 	       struct table_schema *out, struct err *e)
 {
 	uint32_t n = m->n_columns;
 
-	while (n && !strncmp(m->columns[n - 1].name, "DB_ROW_HASH_", 12))
+	while (n && is_hash(&m->columns[n - 1], now))
 		n--;
 	*out = (struct table_schema){ .db = xstrdup(m->db),
 				      .table = xstrdup(m->table),

@@ -10,7 +10,7 @@ def exact(column, kind):
     q = quote(column)
     if kind in ('float', 'double'):
         q = 'CONCAT(%s+0e0)' % q
-    elif kind == 'bit' or kind.endswith('int'): # ZEROFILL's zeros are no value, and TiDB shows none
+    elif kind in ('bit', 'tinyint', 'smallint', 'mediumint', 'int', 'bigint'): # ZEROFILL's zeros are no value, and TiDB shows none
         q = 'CONCAT(%s+0)' % q
     elif kind in ('enum', 'set'):
         q = "CONCAT(%s+0,'=',%s)" % (q, q)

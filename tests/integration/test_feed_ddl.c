@@ -353,6 +353,18 @@ static void unique_keys_that_no_index_holds(void **unused)
 		    "INSERT INTO h VALUES (1,1),(2,2)", "UPDATE h SET w=7 WHERE v=2",
 		    "CREATE TABLE hb (b BLOB NOT NULL, w INT, UNIQUE (b))",
 		    "INSERT INTO hb VALUES ('a',1),('b',2)", "UPDATE hb SET b='c' WHERE w=2" } },
+		{ "beside columns that are named as their hashes are",
+		  { "CREATE TABLE hi (id INT PRIMARY KEY, DB_ROW_HASH_1 INT, DB_ROW_HASH_2 INT)",
+		    "INSERT INTO hi VALUES (1,2,3),(2,3,4)",
+		    "UPDATE hi SET DB_ROW_HASH_2=9 WHERE id=1",
+		    "CREATE TABLE hl (id INT PRIMARY KEY, b BLOB UNIQUE, DB_ROW_HASH_9 BIGINT)",
+		    "INSERT INTO hl VALUES (1,'a',3)", "UPDATE hl SET DB_ROW_HASH_9=4",
+		    "ALTER TABLE hl ADD z INT", "INSERT INTO hl VALUES (2,'b',5,6)",
+		    "ALTER TABLE hi MODIFY DB_ROW_HASH_2 INT NOT NULL",
+		    "INSERT INTO hi VALUES (3,3,3)" } },
+		{ "and are gone",
+		  { "CREATE TABLE gi (id INT PRIMARY KEY, DB_ROW_HASH_1 INT, DB_ROW_HASH_2 INT)",
+		    "INSERT INTO gi VALUES (1,2,3)", "DROP TABLE gi" } },
 	};
 
 	(void)unused;
