@@ -476,6 +476,17 @@ static int refused_login(const struct sql_endpoint *ep, struct err *e)
 		e->code);
 }
 
+/* The library's errno is that of a connect() that had not ended (EINPROGRESS): it tells nobody that
+ * the port is closed. */
+static void say_refused(struct err *e)
+{
+	char *at = strstr(e->text, " (115) (2002)");
+
+	if (at)
+		snprintf(at, sizeof(e->text) - (size_t)(at - e->text),
+			 ": nothing accepts connections at this port (2002)");
+}
+
 int login_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 {
 	unsigned code = mysql_errno(m);
@@ -485,6 +496,7 @@ int login_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 	sql_error(m, e, "connect");
 	if (!e)
 		return -1;
+	say_refused(e);
 	if (limit.on && deadline_passed(limit.end))
 		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
 			 " (the login was not complete after %" PRId64 " s)", limit.ms / 1000);

@@ -78,8 +78,11 @@ bad_file() { # NAME LUA PATTERN
 bad_file "no table" 'return 7' 'it must end with: return \{'
 bad_file "a syntax error" 'return {' "clusters.lua:[0-9]+: "
 bad_file "a misspelt field" 'return { primary = { sql = { host = "h" }, expandable = true } }' "cluster primary has an unknown field 'expandable'"
+bad_file "a field that was meant" 'return { primary = { sql = { hots = "h" } } }' "sql has an unknown field 'hots': did you mean 'host'"
+bad_file "a number for an ID" 'return { primary = { sql = { host = "h" }, cluster_id = 7712997407283468988 } }' 'cluster_id must be text of at most 23 bytes, in quotes'
+bad_file "a cluster without a name" 'return { { sql = { host = "h" } } }' 'an entry has no name: each cluster is NAME'
 bad_file "no endpoint" 'return { primary = { } }' 'cluster primary: sql = \{ .* is missing'
-bad_file "a shell line" 'return { primary = { sql = { host = "h" }, commands = { kill = "rm -rf /" } } }' 'command kill is a table of .* words \(no shell line\)'
+bad_file "a shell line" 'return { primary = { sql = { host = "h" }, commands = { kill = "rm -rf /" } } }' 'kill must be a list of at most 32 words, not a shell line'
 bad_file "all unset variables at once" $'return { primary = { sql = { host = "h", user = env "DRTEST_NO_USER",\n password = env "DRTEST_NOT_SET" } } }' \
 	'not set in the environment: DRTEST_NO_USER \(line 1\), DRTEST_NOT_SET \(line 2\)'
 bad_file "a loop" 'while true do end' 'the file runs too long'

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/nearest.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/tso.h"
 #include "harness/base/uri.h"
@@ -16,6 +17,7 @@
 #define STEPS_MAX 1000000
 #define NAMES_VARIABLES "drtest.names_variables" /* in the registry */
 #define UNSET_BYTES_MAX 600
+#define FIELDS_MAX 32
 
 struct field;
 static int take_inner(lua_State *L, const struct field *fields, void *to, const char *where,
@@ -194,8 +196,9 @@ static int take_text(lua_State *L, char *out, size_t room, const char *where, co
 	    lua_objlen(L, -1) < room)
 		strcpy(out, lua_tostring(L, -1));
 	else if (!lua_isnil(L, -1))
-		return err_set(e, ERR_USAGE, 0, "%s: %s must be text of at most %zu bytes", where,
-			       f->name, room - 1);
+		return err_set(e, ERR_USAGE, 0, "%s: %s must be text of at most %zu bytes%s", where,
+			       f->name, room - 1,
+			       lua_type(L, -1) == LUA_TNUMBER ? ", in quotes" : "");
 	return 0;
 }
 
@@ -257,14 +260,20 @@ static int allow_only(lua_State *L, const struct field *known, const char *where
 	lua_pushnil(L);
 	while (lua_next(L, -2)) {
 		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+		const char *names[FIELDS_MAX], *meant;
 		const struct field *k = known;
+		size_t n = 0;
 
 		while (name && k->name && strcmp(k->name, name) != 0)
 			k++;
 		lua_pop(L, 1);
 		if (!name || !k->name) {
-			err_set(e, ERR_USAGE, 0, "%s has an unknown field '%.60s'", where,
-				name ? name : "(no name)");
+			for (k = known; k->name && n < FIELDS_MAX; k++)
+				names[n++] = k->name;
+			meant = name ? nearest(name, names, n) : NULL;
+			err_set(e, ERR_USAGE, 0, "%s has an unknown field '%.60s'%s%s%s", where,
+				name ? name : "(no name)", meant ? ": did you mean '" : "",
+				meant ? meant : "", meant ? "'?" : "");
 			lua_pop(L, 1);
 			return -1;
 		}
@@ -328,7 +337,8 @@ static int take_command(lua_State *L, char **out, const char *where, const struc
 		return 0;
 	if (!is_list(L) || lua_objlen(L, -1) > ATTACH_WORDS_MAX)
 		return err_set(e, ERR_USAGE, 0,
-			       "%s: command %s is a table of at most %d words (no shell line)",
+			       "%s: %s must be a list of at most %d words, not a shell line: { "
+			       "\"ssh\", \"host\", \"…\" }",
 			       where, f->name, ATTACH_WORDS_MAX);
 	for (int i = 1; rc == 0 && i <= (int)lua_objlen(L, -1); i++) {
 		lua_rawgeti(L, -1, i);
@@ -552,7 +562,12 @@ static int read_clusters(lua_State *L, struct attach_file *f, const char *path, 
 			lua_pop(L, 1);
 			continue;
 		}
-		if (!*name || strlen(name) > 40 ||
+		if (!*name)
+			return err_set(
+				e, ERR_USAGE, 0,
+				"%s: an entry has no name: each cluster is NAME = { sql = … }",
+				path);
+		if (strlen(name) > 40 ||
 		    strspn(name,
 			   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") !=
 			    strlen(name) ||

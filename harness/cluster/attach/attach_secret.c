@@ -37,7 +37,9 @@ static int take_first_line(struct attach_secret *from, char *out, size_t room, c
 	    : from->file[0] ? fs_read_file(from->file, SECRET_BYTES_MAX, &text, e) < 0
 			    : proc_run(from->command, NULL, &text, SECRET_BYTES_MAX,
 				       deadline_in_ms(SECRET_MS), e) < 0) {
-		err_wrap(e, "%s: its %s", cluster, what);
+		/* "password: X" would be taken for a secret, and hidden */
+		err_wrap(e, "%s: its %s comes from a %s", cluster, what,
+			 from->file[0] ? "file" : "command");
 		goto out;
 	}
 	n = strcspn(text.buf, "\r\n");

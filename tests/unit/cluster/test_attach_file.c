@@ -99,8 +99,9 @@ static void a_secret_is_read_when_it_is_wanted(void **unused)
 static void a_secret_that_is_none_is_told(void **unused)
 {
 	static const char *const bad[][2] = {
-		{ "{ file = '/nowhere/x' }", "p: its password" },
-		{ "{ command = { 'false' } }", "p: its password" },
+		{ "{ file = '/nowhere/x' }", "p: its password comes from a file: open /nowhere/x" },
+		{ "{ command = { 'false' } }",
+		  "p: its password comes from a command: false: exit 1" },
 		{ "{ command = { 'true' } }", "has to give one line" },
 		{ "{ file = '/dev/null' }", "has to give one line" },
 	};
