@@ -43,6 +43,9 @@ static struct sql *session_once(const struct applier_opts *o, struct err *e)
 	static const char *const tidb[] = { "tidb_txn_mode = 'optimistic'",
 					    "allow_auto_random_explicit_insert = 1",
 					    "tidb_placement_mode = 'IGNORE'" };
+	/* as TiDB's tables are; replay.c looks whether the first was taken */
+	static const char *const others[] = { "explicit_defaults_for_timestamp = 1",
+					      "default_storage_engine = 'InnoDB'" };
 
 	if (!s)
 		return NULL;
@@ -64,6 +67,9 @@ static struct sql *session_once(const struct applier_opts *o, struct err *e)
 	for (size_t i = 0; s && sql_flavor(s) == SQL_TIDB && i < sizeof(tidb) / sizeof(tidb[0]);
 	     i++)
 		sql_exec(s, NULL, "SET SESSION %s", tidb[i]);
+	for (size_t i = 0; s && sql_flavor(s) != SQL_TIDB && i < sizeof(others) / sizeof(others[0]);
+	     i++)
+		sql_exec(s, NULL, "SET SESSION %s", others[i]);
 	strbuf_release(&q);
 	return s;
 }

@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "harness/sql/lex.h"
+
 #define QUERY_SHOWN_MAX 120
 
 static bool is_one(uint64_t type, const unsigned *list, size_t n)
@@ -49,6 +51,50 @@ enum ddl_keys ddl_changes_keys(const struct redo_ddl *d)
 	return d->table.table.n && is_one(d->type, own, sizeof(own) / sizeof(own[0]))
 		       ? DDL_KEYS_OF_TABLE
 		       : DDL_KEYS_OF_ANY;
+}
+
+static bool speaks_of(const struct redo_ddl *d, const char *const *words, size_t n)
+{
+	struct lex x = { .p = d->query.p, .end = d->query.p + d->query.n };
+
+	for (lex_next(&x); x.kind != T_END; lex_next(&x))
+		for (size_t i = 0; i < n; i++)
+			if (lex_is(&x, words[i]))
+				return true;
+	return false;
+}
+
+bool ddl_fills_with_time(const struct redo_ddl *d)
+{
+	static const unsigned list[] = { DDL_KIND_ADD_COLUMN, DDL_KIND_MODIFY_COLUMN,
+					 DDL_KIND_MULTI };
+	static const char *const words[] = { "CURRENT_TIMESTAMP", "NOW",          "LOCALTIME",
+					     "LOCALTIMESTAMP",    "CURRENT_DATE", "CURDATE" };
+
+	return is_one(d->type, list, sizeof(list) / sizeof(list[0])) &&
+	       speaks_of(d, words, sizeof(words) / sizeof(words[0]));
+}
+
+int ddl_timestamps_stay(struct sql *s, const struct redo_ddl *d, struct err *e)
+{
+	static const char *const words[] = { "TIMESTAMP" };
+	struct strbuf text = STRBUF_INIT;
+	uint64_t on = 1;
+
+	if (sql_flavor(s) == SQL_TIDB || !speaks_of(d, words, 1))
+		return 0;
+	if (sql_value_u64(s, &on, e, "SELECT @@explicit_defaults_for_timestamp") < 0)
+		return -1;
+	if (on)
+		return 0;
+	ddl_text(d, "cannot run on this secondary, so nothing was written", &text);
+	err_set(e, ERR_UNSUPPORTED, 0,
+		"%s: explicit_defaults_for_timestamp is OFF there, and this account cannot change "
+		"it: NULLs of TIMESTAMP columns would become the time of the replay. Set it to ON "
+		"on the server",
+		text.buf);
+	strbuf_release(&text);
+	return -1;
 }
 
 /* No character is cut in two. */

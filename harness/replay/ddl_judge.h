@@ -6,6 +6,7 @@
 
 #include "harness/base/strbuf.h"
 #include "harness/redo/record.h"
+#include "harness/sql/sql.h"
 
 /* TiDB's action types (pingcap/tidb pkg/meta/model, ActionType) that are of interest here. */
 enum {
@@ -47,6 +48,13 @@ bool ddl_makes_tables(const struct redo_ddl *d);
 /* Whose unique keys may be others after it? */
 enum ddl_keys { DDL_KEYS_SAME, DDL_KEYS_OF_TABLE, DDL_KEYS_OF_ANY };
 enum ddl_keys ddl_changes_keys(const struct redo_ddl *d);
+/* A column that it adds or changes takes the current time as its default. */
+bool ddl_fills_with_time(const struct redo_ddl *d);
+/* Before the first write, of a DDL whose session nobody knows: TiDB's TIMESTAMP takes NULL. A
+ * server whose explicit_defaults_for_timestamp is OFF makes it NOT NULL, and puts the time of the
+ * replay where the log has NULL, without a word: ERR_UNSUPPORTED where this session could not
+ * change it. */
+int ddl_timestamps_stay(struct sql *s, const struct redo_ddl *d, struct err *e);
 /* One line that says so, of a DDL that stands before the log's resolvedTs. */
 void ddl_hole_text(const struct redo_ddl *d, struct strbuf *out);
 /* "DDL at commitTs 5 WHAT: ALTER TABLE ..." for people, cut. */

@@ -206,8 +206,8 @@ static int statement_init(struct statement *t, const struct replay *r, const str
 	if (ddl_session_parse(&t->session, d->session.p, d->session.n, e) < 0)
 		return -1;
 	if (!t->session.known)
-		/* as TiCDC runs it: for CURRENT_TIMESTAMP as a default of old rows */
-		t->session.timestamp_us = tso_ms(d->commit_ts) * 1000;
+		/* TiDB took CURRENT_TIMESTAMP as a default of old rows shortly before */
+		t->session.timestamp_us = tso_ms(d->start_ts ? d->start_ts : d->commit_ts) * 1000;
 	t->db = xstrndup(d->table.db.p, d->table.db.n);
 	t->table = xstrndup(d->table.table.p, d->table.table.n);
 	if (sql_flavor(r->control) == SQL_TIDB || t->session.known) /* known: it is MariaDB's */
@@ -248,6 +248,8 @@ static int can_run(struct replay *r, const struct redo_ddl *d, struct err *e)
 	struct statement t;
 	int rc = statement_init(&t, r, d, e);
 
+	if (!rc && !t.nothing && !t.session.known)
+		rc = ddl_timestamps_stay(r->control, d, e);
 	if (!rc && !t.nothing && !t.session.may_fail && !t.session.error &&
 	    sql_flavor(r->control) != SQL_TIDB) {
 		static const char prepare[] = "PREPARE drtest_ddl FROM @drtest_ddl";
@@ -337,6 +339,11 @@ static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 	r->st->ddls++;
 	r->st->ddls_skipped += outcome == DDL_SAID_DONE;
 	note_ddl(r, d, what[outcome]);
+	if (outcome == DDL_RAN && !d->session.n && ddl_fills_with_time(d))
+		warn_ddl(r, d,
+			 "gives existing rows the current time: that is when the DDL began, as the "
+			 "log has it. TiDB took it shortly before, so it may differ by a second: "
+			 "compare the column");
 	if (untold && outcome == DDL_RAN && ddl_differs_twice(d))
 		warn_ddl(r, d,
 			 "was run: it is at checkpointTs, and nothing shows whether TiCDC had "

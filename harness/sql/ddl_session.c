@@ -258,7 +258,7 @@ static int enter(struct sql *s, const struct ddl_session *d, const char *query, 
 }
 
 /* A server of another kind has not all of these variables: what it shares is set, and it keeps its
- * own sql_mode. */
+ * own sql_mode. So where nothing but the time is known of a session. */
 static int run_elsewhere(struct sql *s, const struct ddl_session *d, const char *query, size_t n,
 			 struct err *e)
 {
@@ -290,9 +290,9 @@ int ddl_session_run(struct sql *s, const struct ddl_session *d, const char *quer
 	struct err ignored = ERR_INIT;
 	int rc;
 
-	if (!d || !d->known)
+	if (!d || (!d->known && !d->timestamp_us))
 		return sql_exec_text(s, e, query, n) < 0 ? -1 : 0;
-	if (sql_flavor(s) != SQL_MARIADB)
+	if (!d->known || sql_flavor(s) != SQL_MARIADB)
 		return run_elsewhere(s, d, query, n, e);
 	if (keep_own(s, e) < 0)
 		return -1;

@@ -497,6 +497,36 @@ static void words_of_tidb_do_not_stop_a_replay(void **mode)
 	fx_log_free(&l);
 }
 
+/* A server's defaults, and its clock, are not TiDB's. */
+static void times_are_those_of_the_log(void **mode)
+{
+	struct replay_stats st;
+	struct fx_log l;
+	char *began;
+
+	forget();
+	fx_must("SET GLOBAL explicit_defaults_for_timestamp = 0");
+	fx_must("SET GLOBAL default_storage_engine = 'MyISAM'");
+	fx_log_begin(&l, "times");
+	fx_log_ddl(&l, "r", "a", 3,
+		   "CREATE TABLE a (id BIGINT PRIMARY KEY, v VARCHAR(100), t TIMESTAMP)");
+	fx_log_txn(&l);
+	fx_log_row(&l, "r", "a", 0, 1, NULL, "one");
+	fx_log_ddl(&l, "r", "a", 5,
+		   "ALTER TABLE a ADD COLUMN n DATETIME DEFAULT CURRENT_TIMESTAMP");
+	fx_log_end(&l);
+	must_replay(l.store, *(enum replay_mode *)*mode, &st);
+	fx_must("SET GLOBAL explicit_defaults_for_timestamp = 1");
+	fx_must("SET GLOBAL default_storage_engine = 'InnoDB'");
+	began = xstrfmt("SELECT CONCAT_WS('|', t IS NULL, n = FROM_UNIXTIME(%lld)) FROM r.a",
+			(long long)tso_ms(l.ts - 1) / 1000);
+	expect(began, "1|1");
+	free(began);
+	expect("SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'r'", "InnoDB");
+	assert_non_null(strstr(warned.buf, "it may differ by a second"));
+	fx_log_free(&l);
+}
+
 static void what_cannot_run_is_refused_before_the_first_write(void **mode)
 {
 	static const char *const never[] = {
@@ -595,6 +625,7 @@ int main(void)
 		BOTH(what_ticdc_did_of_a_split_statement_is_told_by_the_tables),
 		BOTH(a_rename_onto_another_table_is_not_taken_for_done),
 		BOTH(words_of_tidb_do_not_stop_a_replay),
+		BOTH(times_are_those_of_the_log),
 		BOTH(what_cannot_run_is_refused_before_the_first_write),
 		BOTH(rows_that_a_log_lacks_are_said),
 		cmocka_unit_test(the_real_upstreams_rows),
