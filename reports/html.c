@@ -467,6 +467,7 @@ static void add_findings(const struct model_check *c, size_t *page_left, struct 
 static void add_about(const struct model_check *c, struct strbuf *out)
 {
 	static const char *const units[] = { "rows", "tables", "transactions" };
+	char count[TEXT_NUMBER];
 	const char *checked = json_string_value(json_object_get(c->about, "checked")),
 		   *catches = json_string_value(json_object_get(c->about, "catches"));
 
@@ -478,7 +479,9 @@ static void add_about(const struct model_check *c, struct strbuf *out)
 		json_t *n = json_object_get(c->about, units[i]);
 
 		if (json_is_number(n))
-			strbuf_addf(out, "; %.0f %s", json_number_value(n), units[i]);
+			strbuf_addf(out, "; %s %.*s",
+				    text_count(count, (int64_t)json_number_value(n)),
+				    (int)strlen(units[i]) - (json_number_value(n) == 1), units[i]);
 	}
 	strbuf_addstr(out, ".</p><p>It would have caught: ");
 	text_html(out, catches);

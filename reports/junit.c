@@ -1,6 +1,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "harness/base/xalloc.h"
 #include "reports/formats.h"
 #include "reports/text.h"
 
@@ -50,6 +52,20 @@ static void add_findings(const struct model_check *c, struct strbuf *out)
 		strbuf_addf(out, "\n%zu more findings", n + c->findings_left_out - i);
 }
 
+/* "it holds", "it holds (2)": of two cases with one name a reader of JUnit keeps one. */
+static void add_case_name(const struct run_model *m, const struct model_check *c,
+			  struct strbuf *out)
+{
+	unsigned nth = 1;
+	char *numbered;
+
+	for (const struct model_check *other = m->checks; other < c; other++)
+		nth += other->step == c->step && !strcmp(other->name, c->name);
+	numbered = nth > 1 ? xstrfmt("%s (%u)", c->name, nth) : NULL;
+	add_attribute(out, "name", numbered ? numbered : c->name);
+	free(numbered);
+}
+
 static void add_testcase(const struct run_model *m, const struct model_check *c, struct strbuf *out)
 {
 	const char *tag = c->verdict == OUTCOME_FAIL ? "failure" : "error";
@@ -57,7 +73,7 @@ static void add_testcase(const struct run_model *m, const struct model_check *c,
 	strbuf_addstr(out, "    <testcase classname=\"");
 	add_classname(m, c->step, out);
 	strbuf_addch(out, '"');
-	add_attribute(out, "name", c->name);
+	add_case_name(m, c, out);
 	strbuf_addf(out, " time=\"%.3f\"", c->seconds > 0 ? c->seconds : 0);
 	if (c->verdict == OUTCOME_PASS) {
 		strbuf_addstr(out, ">\n      <system-out>");
