@@ -45,6 +45,7 @@ for command in history trend forecast 'gate --rule rto_ms<=30s' 'changes last:1 
 	drtest "$command of no directory" 2 "the directory for runs: $scratch/none: No such file" $command --out "$scratch/none"
 done
 drtest "a runbook's runs" 2 "--runs: the directory for runs: $scratch/none" runbook --clusters examples/tiup-cluster.lua --runs "$scratch/none"
+expect "a watch's runs" 0 "^note: drtest redo: --runs: no rehearsal is reported so far: .*$scratch/none" "$DRTEST" redo watch --once --storage "file://$PWD/tests/fixtures/redo/small/log" --runs "$scratch/none"
 drtest "a place for a page" 3 "^drtest runbook: create $scratch/none/x: No such file or directory$" runbook --clusters examples/tiup-cluster.lua --output "$scratch/none/x"
 drtest "a forecast of no load" 2 "rows-per-s: '0' is not a number above 0" forecast --out "$scratch" --rows-per-s 0
 drtest "a suite's line" 2 "^drtest suite: $scratch/file.lua:2: unexpected symbol" suite "$(printf 'return\n{ =' >"$scratch/file.lua"; echo "$scratch/file.lua")"
