@@ -65,9 +65,10 @@ static int by_name(const void *a, const void *b)
 /* What drtest itself keeps there. */
 static bool is_ours(const char *table)
 {
-	static const char *const ours[] = { "checkpoint",       "ddl_intent",      "ddl_progress",
-					    "replay_progress",  "replay_done",     "keyless_done",
-					    "sink_connections", "sink_generations" };
+	static const char *const ours[] = {
+		"checkpoint",   "ddl_intent", "ddl_progress",     "replay_progress", "replay_done",
+		"keyless_done", "left_out",   "sink_connections", "sink_generations"
+	};
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		if (!strcmp(table, ours[i]))

@@ -39,7 +39,8 @@ static uint64_t range_hash(const struct row_range *r)
 {
 	uint64_t h = add_text(add_text(1, r->a->db), r->a->table);
 
-	h = add_text(add_text(add_text(h, r->a->rows_of), r->a->condition), r->b->table);
+	h = add_text(add_text(h, r->a->rows_of), r->a->condition);
+	h = add_text(add_text(h, r->b->db), r->b->table); /* a route may lead elsewhere now */
 	/* another structure is another range */
 	return add_bound(
 		add_bound(add_text(add_text(h, r->a->create_sql), r->b->create_sql), r->a, r->low),

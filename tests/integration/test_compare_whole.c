@@ -194,6 +194,8 @@ static void objects_that_are_no_tables_are_compared_or_told(void **unused)
 	pair_both("CREATE DATABASE drtest_feed");
 	pair_run(1, "CREATE TABLE drtest_feed.users (a INT)");
 	pair_run(1, "CREATE TABLE drtest_feed.checkpoint (a INT)");
+	pair_run(1, "CREATE TABLE drtest_feed.left_out (a INT)");
+	pair_run(1, "CREATE TABLE drtest_feed.keyless_done (a INT)");
 	pair_both("CREATE TABLE gone (a INT)");
 	pair_both("CREATE VIEW broken AS SELECT a FROM gone");
 	pair_both("DROP TABLE gone");
@@ -202,7 +204,9 @@ static void objects_that_are_no_tables_are_compared_or_told(void **unused)
 		    pair_told(&r, "trigger", "d.g"));
 	assert_true(pair_told(&r, "event", "d.n") && pair_told(&r, "view", "d.broken"));
 	assert_true(pair_told(&r, "table", "drtest_feed.users") &&
-		    !pair_told(&r, "table", "drtest_feed.checkpoint"));
+		    !pair_told(&r, "table", "drtest_feed.checkpoint") &&
+		    !pair_told(&r, "table", "drtest_feed.left_out") &&
+		    !pair_told(&r, "table", "drtest_feed.keyless_done"));
 	assert_int_equal(r.views, 2);
 	assert_non_null(strstr(r.evidence, "; not compared: "));
 	compare_result_release(&r);

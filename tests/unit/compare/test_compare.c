@@ -1,11 +1,14 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "harness/compare/compare_json.h"
+#include "harness/compare/compare_resume.h"
 #include "harness/compare/compare_structure.h"
 #include "harness/compare/compare_values.h"
 #include "harness/sql/literal.h"
@@ -289,6 +292,39 @@ static void charsets_have_two_names(void **unused)
 	assert_false(compare_pattern_is_table("d"));
 }
 
+/* What was found equal was equal to that table, in that database. */
+static void a_range_is_known_again_with_the_same_table_alone(void **unused)
+{
+	char path[] = "/var/tmp/drtest-unit-resume.XXXXXX";
+	struct compare_opts o = { .resume_path = path };
+	struct table_schema a = schema("x"), b = schema("x");
+	struct row_range r = { .a = &a, .b = &b };
+	struct compare_resume *resume;
+	struct err e = ERR_INIT;
+	uint64_t rows = 0;
+	int fd = mkstemp(path);
+
+	(void)unused;
+	assert_true(fd >= 0);
+	close(fd);
+	unlink(path);
+	b.db = (char *)"one";
+	resume = compare_resume_open(&o, &e);
+	assert_non_null(resume);
+	assert_int_equal(compare_resume_add(resume, &r, 7, &e), 0);
+	compare_resume_close(resume, false);
+	resume = compare_resume_open(&o, &e);
+	assert_non_null(resume);
+	assert_true(compare_resume_has(resume, &r, &rows));
+	assert_int_equal(rows, 7);
+	b.db = (char *)"two";
+	assert_false(compare_resume_has(resume, &r, &rows));
+	b.db = (char *)"one";
+	b.table = (char *)"u";
+	assert_false(compare_resume_has(resume, &r, &rows));
+	compare_resume_close(resume, true);
+}
+
 static void json_is_compared_by_value(void **unused)
 {
 	static const struct {
@@ -338,6 +374,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_is_compared_by_value),
+		cmocka_unit_test(a_range_is_known_again_with_the_same_table_alone),
 		cmocka_unit_test(ranges_hold_every_key_once),
 		cmocka_unit_test(sums_mark_null_and_length),
 		cmocka_unit_test(values_are_cut_and_always_text),
