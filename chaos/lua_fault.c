@@ -313,7 +313,7 @@ static int settle_component(struct lua_cluster *c, const struct struck *s, enum 
 	return 0;
 }
 
-static struct proc *leader(const struct struck *s)
+static struct proc *find_leader(const struct struck *s)
 {
 	switch (s->kind) {
 	case STRUCK_CLUSTER:
@@ -352,7 +352,7 @@ static int settle(lua_State *L)
 		recovery_disaster(f->r, fault->ops->name, fault->target.name, fault->at_ns);
 	for (size_t i = 0; f->deadly && i < f->n_struck; i++) {
 		struct struck *s = &f->struck[i];
-		struct proc *p = leader(s);
+		struct proc *p = find_leader(s);
 		struct lua_feed *feed = s->object;
 
 		if (p && (fault->ops == &fault_kill || fault->ops == &fault_interrupt))

@@ -28,7 +28,7 @@ struct options {
 	struct syncpoint syncpoint;
 };
 
-static const char *word(const struct compare_result *r)
+static const char *compare_word(const struct compare_result *r)
 {
 	return r->verdict == VERDICT_PASS   ? "pass"
 	       : r->verdict == VERDICT_FAIL ? "fail"
@@ -51,11 +51,11 @@ static void print_json(const struct compare_result *r)
 
 	for (size_t i = 0; i < r->n_tables; i++)
 		json_array_append_new(tables, table_json(&r->table[i]));
-	o = json_pack("{s:s,s:I,s:I,s:I,s:f,s:O,s:o,s:O,s:O,s:s}", "verdict", word(r), "tables",
-		      (json_int_t)r->tables, "rows", (json_int_t)r->rows, "rows_different",
-		      (json_int_t)r->rows_different, "seconds", (double)r->elapsed_us / 1e6,
-		      "findings", r->findings, "compared", tables, "notes", r->notes,
-		      "not_compared", r->not_compared, "evidence", r->evidence);
+	o = json_pack("{s:s,s:I,s:I,s:I,s:f,s:O,s:o,s:O,s:O,s:s}", "verdict", compare_word(r),
+		      "tables", (json_int_t)r->tables, "rows", (json_int_t)r->rows,
+		      "rows_different", (json_int_t)r->rows_different, "seconds",
+		      (double)r->elapsed_us / 1e6, "findings", r->findings, "compared", tables,
+		      "notes", r->notes, "not_compared", r->not_compared, "evidence", r->evidence);
 	json_dumpf(o, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(o);

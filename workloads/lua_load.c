@@ -370,7 +370,7 @@ struct conditions {
 	struct strbuf first;
 	json_t *findings;
 };
-static void condition(void *arg, const char *name, const char *rows)
+static void take_condition(void *arg, const char *name, const char *rows)
 {
 	struct conditions *c = arg;
 
@@ -397,7 +397,7 @@ static int checks(lua_State *L)
 
 	if (!runtime_plan(runtime_of(L), "load %s: its conditions on %s", l->name, on->name)) {
 		c.findings = json_array();
-		rc = load_check(l->load, cluster_endpoint(on->c), condition, &c, &e);
+		rc = load_check(l->load, cluster_endpoint(on->c), take_condition, &c, &e);
 	}
 	lua_newtable(L);
 	lua_pushstring(L, rc < 0 ? "unknown" : c.broken ? "fail" : "pass");

@@ -52,7 +52,7 @@ static void sysbench_close(void *object, bool keep)
 }
 
 /* A "FATAL:" line; sysbench ends with it on any error that it does not ignore. */
-static bool fatal(const char *text, char *out, size_t room)
+static bool find_fatal(const char *text, char *out, size_t room)
 {
 	const char *p = strstr(text, "FATAL: ");
 
@@ -78,7 +78,7 @@ static int sysbench_health(void *object, struct err *e)
 	if (!s->running || proc_running(s->proc) || s->on->doomed)
 		return 0;
 	read_log(s, &text);
-	fatal(text.buf, why, sizeof(why));
+	find_fatal(text.buf, why, sizeof(why));
 	strbuf_release(&text);
 	return err_set(e, ERR_ENV, 0, "sysbench ended by itself (%s): %s", proc_how(s->proc),
 		       *why ? why : "no output");
@@ -172,7 +172,7 @@ static int prepare(lua_State *L)
 		if (rc == 0)
 			rc = proc_run(argv, NULL, &out, LOG_BYTES_MAX, deadline_in_ms(PREPARE_MS),
 				      &e);
-		if (fatal(out.buf, why, sizeof(why)))
+		if (find_fatal(out.buf, why, sizeof(why)))
 			rc = err_set(&e, ERR_ENV, 0, "sysbench prepare: %s", why);
 	}
 	free(config);
@@ -220,7 +220,7 @@ static int start(lua_State *L)
 	return rc < 0 ? lua_raise(L, &e) : 0;
 }
 
-static int ended(struct sysbench *s)
+static int conclude_run(struct sysbench *s)
 {
 	struct strbuf text = STRBUF_INIT;
 
@@ -242,7 +242,7 @@ static int stop(lua_State *L)
 
 	if (runtime_plan(runtime_of(L), "stop sysbench") || !s->running)
 		return 0;
-	return ended(s);
+	return conclude_run(s);
 }
 
 /* It ends at the first lost connection. */
@@ -254,7 +254,7 @@ static int wait_disconnected(lua_State *L)
 		return 0;
 	s->running = false;
 	proc_wait(s->proc, deadline_in_ms(LOST_MS));
-	return ended(s);
+	return conclude_run(s);
 }
 
 static uint64_t count(const struct sysbench *s)

@@ -55,7 +55,7 @@ static int start_all(struct snapshot *s, struct err *e)
 }
 
 /* 1: all connections stand at *at; 0: a commit came between; -1: error. */
-static int agree(struct snapshot *s, struct position *at, struct err *e)
+static int take_same_position(struct snapshot *s, struct position *at, struct err *e)
 {
 	struct position p;
 
@@ -147,7 +147,7 @@ static int one_instant(struct snapshot *s, struct sql *staged, const struct sql_
 		if (tries && pause_ms(1, d) < 0)
 			return err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
 				       "no common snapshot for %u connections in time", s->n);
-		rc = agree(s, &at, e);
+		rc = take_same_position(s, &at, e);
 	}
 	if (rc < 0)
 		return -1;

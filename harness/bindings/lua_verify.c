@@ -26,7 +26,7 @@
 #define INDEX_OPEN_MS 10000
 #define DDL_MS 480000
 
-static const char *word(enum verdict v)
+static const char *verdict_word(enum verdict v)
 {
 	return v == VERDICT_PASS ? "pass" : v == VERDICT_FAIL ? "fail" : "unknown";
 }
@@ -40,7 +40,7 @@ void lua_verify_push(lua_State *L, enum verdict v, const char *evidence, json_t 
 	if (e && e->kind == ERR_CANCELLED)
 		lua_raise(L, e);
 	lua_newtable(L);
-	lua_pushstring(L, word(e ? VERDICT_UNKNOWN : v));
+	lua_pushstring(L, verdict_word(e ? VERDICT_UNKNOWN : v));
 	lua_setfield(L, -2, "verdict");
 	if (e) {
 		snprintf(text, sizeof(text), "could not check: %s", e->text);

@@ -109,7 +109,7 @@ int lua_cluster_unsupported(lua_State *L)
 	return rc == 0 ? 1 : 0;
 }
 
-static void able(lua_State *L, const char *thing)
+static void check_able(lua_State *L, const char *thing)
 {
 	struct strbuf missing = STRBUF_INIT;
 	struct err e = ERR_INIT;
@@ -168,7 +168,7 @@ int lua_cluster_roll_forward(lua_State *L)
 	from = tso_field(L, "roll_forward", "from");
 	until = archived ? 0 : tso_field(L, "roll_forward", "until");
 	lua_cluster_allowed(L, c, ABLE_WRITE);
-	able(L, "roll_forward");
+	check_able(L, "roll_forward");
 	if (!runtime_plan(
 		    r,
 		    "mariadb-binlog --start-position=<BackupTS> --stop-position=<the point> the binary logs of %s | mariadb, on %s",
@@ -194,7 +194,7 @@ int lua_cluster_log_backup(lua_State *L)
 	lua_fields(L, 3, "log_backup",
 		   (struct field[]){ { "flush", FIELD_DURATION_MS, &flush }, { NULL, 0, NULL } });
 	lua_cluster_allowed(L, c, ABLE_BACKUP);
-	able(L, "log_backup");
+	check_able(L, "log_backup");
 	if (flush && flush < LOG_BACKUP_FLUSH_MS_MIN)
 		lua_usage(L, "log_backup: TiKV requires a flush of at least \"11s\"");
 	if (runtime_on_tidb(r) && !*uri)
@@ -219,7 +219,7 @@ int lua_cluster_log_checkpoint(lua_State *L)
 	struct err e = ERR_INIT;
 	tso_t ts = 0;
 
-	able(L, "restore_point");
+	check_able(L, "restore_point");
 	if (!runtime_plan(runtime_of(L), "br log status --json --pd <%s>", c->name) &&
 	    tools_log_checkpoint(runtime_of(L), c, &ts, &e) < 0)
 		return lua_raise(L, &e);
@@ -255,7 +255,7 @@ int lua_cluster_restore_point(lua_State *L)
 		until = lua_tso_check(L, -1);
 	lua_pop(L, 1);
 	lua_cluster_allowed(L, c, ABLE_RESTORE);
-	able(L, "restore_point");
+	check_able(L, "restore_point");
 	if (!runtime_plan(r, "br restore point --pd <%s> --full-backup-storage %s --storage %s%s",
 			  c->name, full, log, until ? " --restored-ts <the point>" : "") &&
 	    tools_restore_point(r, c, full, log, until, &point, &b, &e) < 0)
@@ -275,7 +275,7 @@ int lua_cluster_flashback_cluster(lua_State *L)
 	tso_t ts = lua_tso_check(L, 2);
 
 	lua_cluster_allowed(L, c, ABLE_OVERWRITE);
-	able(L, "flashback_cluster");
+	check_able(L, "flashback_cluster");
 	if (!runtime_plan(runtime_of(L), "%s: FLASHBACK CLUSTER TO TSO <the point>", c->name) &&
 	    cluster_flashback_cluster(c->c, ts, deadline_in_ms(FLASHBACK_MS), &e) < 0)
 		return lua_raise(L, &e);
@@ -297,7 +297,7 @@ int lua_cluster_flashback(lua_State *L)
 	of = cluster_field(L, "flashback", "of");
 	at = tso_field(L, "flashback", "at");
 	lua_cluster_allowed(L, c, ABLE_WRITE);
-	able(L, "flashback");
+	check_able(L, "flashback");
 	if (!runtime_plan(
 		    runtime_of(L),
 		    "mariadb-binlog --flashback of that one transaction of %s | mariadb, on %s",
@@ -374,7 +374,7 @@ int lua_cluster_copy_table(lua_State *L)
 	split(L, "as", as, to_db, to_name);
 	lua_getfield(L, 2, "at");
 	if (!lua_isnil(L, -1)) {
-		able(L, "time_travel");
+		check_able(L, "time_travel");
 		snprintf(at, sizeof(at), "%llu", (unsigned long long)lua_tso_check(L, -1));
 		o.snapshot = at;
 	}

@@ -155,7 +155,7 @@ static bool take_union(struct walk *w)
 }
 
 /* Tables in the words behind the one that a statement is about. */
-static void rest(struct walk *w, bool alter)
+static void take_rest(struct walk *w, bool alter)
 {
 	while (w->x.kind != T_END) {
 		/* WITH TABLE, TO TABLE, CONVERT TABLE */
@@ -185,7 +185,7 @@ static void create_table(struct walk *w)
 	took_punct(w, '(');
 	if (take_word(w, "LIKE"))
 		take_name(w);
-	rest(w, false);
+	take_rest(w, false);
 }
 
 static void on_table(struct walk *w)
@@ -233,7 +233,7 @@ static void take_statement(struct walk *w)
 	} else if (alter && take_word(w, "TABLE")) {
 		skip_exists(w);
 		take_name(w);
-		rest(w, true);
+		take_rest(w, true);
 	} else if (drop && (take_word(w, "TABLE") || take_word(w, "TABLES") ||
 			    take_word(w, "VIEW") || take_word(w, "SEQUENCE"))) {
 		skip_exists(w);

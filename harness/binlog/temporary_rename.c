@@ -90,8 +90,8 @@ struct fate {
 };
 
 /* Could the DDL run only because no table had that name? */
-static bool makes(const struct binlog_txn *ddl, const struct rename *r,
-		  const struct rename_name *name)
+static bool takes_the_name(const struct binlog_txn *ddl, const struct rename *r,
+			   const struct rename_name *name)
 {
 	struct lex x = { .p = ddl->ddl_query, .end = ddl->ddl_query + strlen(ddl->ddl_query) };
 	bool is = false;
@@ -123,7 +123,7 @@ static void see_ddl(struct fate *f, const struct binlog_txn *ddl, bool *renamed)
 	while (i < r.n && !rename_same(&r.pair[i].from, &f->now))
 		i++;
 	f->told = true;
-	if (makes(ddl, &r, &f->now)) {
+	if (takes_the_name(ddl, &r, &f->now)) {
 		f->there = false;
 	} else if (i < r.n) {
 		f->now = r.pair[last_of(&r, i)].to;

@@ -185,8 +185,8 @@ static XXH128_hash_t *find_slot(struct forensic *b, XXH128_hash_t h)
 }
 
 /* 1: for the first time. */
-static int first_time(struct forensic *b, const struct feed_table *t, const struct strbuf *key,
-		      struct err *e)
+static int note_key(struct forensic *b, const struct feed_table *t, const struct strbuf *key,
+		    struct err *e)
 {
 	XXH128_hash_t h = XXH3_128bits_withSeed(key->buf, key->len,
 						XXH3_64bits(t->table, strlen(t->table)) ^
@@ -229,7 +229,7 @@ static int take_back(struct forensic *b, const struct redo_row *row, struct err 
 	strbuf_reset(&b->text);
 	feed_add_key(&b->text, t, row->n_pre_columns ? row->pre_columns : row->columns,
 		     row->n_pre_columns ? row->n_pre_columns : row->n_columns);
-	first = first_time(b, t, &b->text, e);
+	first = note_key(b, t, &b->text, e);
 	if (first <= 0)
 		return first;
 	if (row->n_pre_columns) {

@@ -424,7 +424,8 @@ static int redo_is_written(struct cluster *c, unsigned slot, const struct ticdc_
 
 /* A TiCDC that has just been started again may not know its changefeeds yet, or have no owner. 1:
  * it is there; 0: it is not; -1: TiCDC says neither. */
-static int still_there(const struct ticdc *api, const char *id, struct ticdc_feed *f, struct err *e)
+static int ask_if_there(const struct ticdc *api, const char *id, struct ticdc_feed *f,
+			struct err *e)
 {
 	struct deadline unknown = deadline_in_ms(YOUNG_NS / 1000000),
 			silent = deadline_in_ms(AGAIN_MS);
@@ -471,7 +472,7 @@ static int can_be_logged(struct cluster *c, struct err *e)
 }
 
 /* Where it was made in another slot, and its TiCDC died since. */
-static void from_its_slot(struct tidb_cluster *t, struct tidb_feed *w, const char *id)
+static void take_from_slot(struct tidb_cluster *t, struct tidb_feed *w, const char *id)
 {
 	for (unsigned i = 0; i < CLUSTER_FEEDS_MAX; i++)
 		if (&t->feed[i] != w && t->feed[i].feed_made && !strcmp(t->feed[i].feed_id, id)) {
@@ -508,9 +509,9 @@ int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct chang
 			e, ERR_UNSUPPORTED, 0,
 			"create changefeed %s: this TiCDC (%s) has no open API v2, and no command to run `cdc cli` is known",
 			o->id, t->version_text);
-	from_its_slot(t, w, o->id);
+	take_from_slot(t, w, o->id);
 	if (w->feed_made && !strcmp(w->feed_id, o->id) && t->v2 &&
-	    (rc = still_there(&api, o->id, &f, e)) != 0) {
+	    (rc = ask_if_there(&api, o->id, &f, e)) != 0) {
 		forget(w);
 		return rc < 0 ? -1 : tidb_cluster_feed_status(c, slot, &st, e);
 	}

@@ -171,7 +171,7 @@ int tidb_cluster_prefix_is_fresh(const char *uri, const char *what, struct err *
 
 /* BACKUP succeeds with nothing in it: of a snapshot from before the first table, or of what garbage
  * collection has passed. */
-static int nothing_was_meant(struct cluster *c, const struct tidb_brie *b, struct err *e)
+static int check_empty_backup(struct cluster *c, const struct tidb_brie *b, struct err *e)
 {
 	struct sql *s = b->size_bytes ? NULL : sql_open(&c->ep, deadline_in_ms(SQL_MS), e);
 	uint64_t tables = 0;
@@ -224,7 +224,7 @@ int tidb_cluster_backup(struct cluster *c, const char *uri, const struct backup_
 	    can_be_read_at(c, o->tidb_snapshot, e) < 0 ||
 	    tidb_backup(&c->ep, uri, (unsigned)(o->rate_bytes_per_s / 1000000), o->tidb_snapshot,
 			&b, e) < 0 ||
-	    nothing_was_meant(c, &b, e) < 0)
+	    check_empty_backup(c, &b, e) < 0)
 		return -1;
 	*r = (struct backup_result){ .size_bytes = b.size_bytes,
 				     .backup_ts = b.backup_ts,

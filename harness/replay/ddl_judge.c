@@ -98,7 +98,7 @@ int ddl_timestamps_stay(struct sql *s, const struct redo_ddl *d, struct err *e)
 }
 
 /* No character is cut in two. */
-static int shown(const struct redo_ddl *d)
+static int count_shown(const struct redo_ddl *d)
 {
 	uint32_t n = d->query.n < QUERY_SHOWN_MAX ? d->query.n : QUERY_SHOWN_MAX;
 
@@ -109,8 +109,8 @@ static int shown(const struct redo_ddl *d)
 
 void ddl_text(const struct redo_ddl *d, const char *what, struct strbuf *out)
 {
-	strbuf_addf(out, "DDL at commitTs %" PRIu64 " %s: %.*s%s", d->commit_ts, what, shown(d),
-		    d->query.p, d->query.n > QUERY_SHOWN_MAX ? "..." : "");
+	strbuf_addf(out, "DDL at commitTs %" PRIu64 " %s: %.*s%s", d->commit_ts, what,
+		    count_shown(d), d->query.p, d->query.n > QUERY_SHOWN_MAX ? "..." : "");
 }
 
 void ddl_hole_text(const struct redo_ddl *d, struct strbuf *out)

@@ -80,7 +80,7 @@ static int step_end(lua_State *L)
 
 /* What was checked, over how much, what it would have caught: texts and numbers of the table at
  * index, if there is one. */
-static void about(lua_State *L, int index, json_t *event)
+static void add_about(lua_State *L, int index, json_t *event)
 {
 	json_t *o;
 
@@ -157,7 +157,7 @@ static int check(lua_State *L)
 	event = json_pack("{s:i,s:s,s:s,s:s,s:o,s:f}", "step", r->step, "name", clean_name.buf,
 			  "verdict", verdicts[verdict], "evidence", clean_evidence.buf, "findings",
 			  findings, "seconds", luaL_optnumber(L, 5, 0));
-	about(L, 6, event);
+	add_about(L, 6, event);
 	judged(r, (enum verdict)verdict, clean_name.buf, clean_evidence.buf, event);
 	strbuf_release(&clean_name);
 	strbuf_release(&clean_evidence);

@@ -22,7 +22,7 @@ EMBEDDED(harness_run_ways_lua);
 #define FRAMES_MAX 20
 
 /* Interrupts a script that computes without end. */
-static void hook(lua_State *L, lua_Debug *ar)
+static void end_if_cancelled(lua_State *L, lua_Debug *ar)
 {
 	struct err e = ERR_INIT;
 
@@ -33,7 +33,7 @@ static void hook(lua_State *L, lua_Debug *ar)
 	lua_raise(L, &e);
 }
 
-static int strict(lua_State *L)
+static int refuse_global(lua_State *L)
 {
 	const char *name = lua_isstring(L, 2) ? lua_tostring(L, 2) : "?";
 
@@ -94,9 +94,9 @@ static int open_state(lua_State *L)
 	lua_pop(L, 3);
 	lua_pushvalue(L, LUA_GLOBALSINDEX);
 	lua_newtable(L);
-	lua_pushcfunction(L, strict);
+	lua_pushcfunction(L, refuse_global);
 	lua_setfield(L, -2, "__index");
-	lua_pushcfunction(L, strict);
+	lua_pushcfunction(L, refuse_global);
 	lua_setfield(L, -2, "__newindex");
 	lua_setmetatable(L, -2);
 	lua_pop(L, 1);
@@ -225,7 +225,7 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r,
 	luaJIT_setmode(s->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
 	if (lua_cpcall(s->L, open_state, &in))
 		return take_error(s->L, e);
-	lua_sethook(s->L, hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+	lua_sethook(s->L, end_if_cancelled, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
 	chunk = xstrfmt("@%s", path);
 	rc = sandbox_load(s->L, s->source, s->source_bytes, chunk);
 	free(chunk);

@@ -98,7 +98,7 @@ static struct place *place_of(struct place *p, size_t *n, const struct rename_na
 	return &p[(*n)++];
 }
 
-static int look(struct sql *s, struct place *p, struct err *e)
+static int look_up_place(struct sql *s, struct place *p, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	uint64_t n = 0;
@@ -163,7 +163,7 @@ int rename_done(struct sql *s, const struct rename *r, int *done, struct err *e)
 
 	*done = -1;
 	for (size_t i = 0; !rc && i < n; i++)
-		rc = look(s, &p[i], e);
+		rc = look_up_place(s, &p[i], e);
 	if (!rc && stands_so(p, n))
 		*done = 0;
 	for (size_t i = 0; !rc && *done < 0 && i < r->n; i++) {

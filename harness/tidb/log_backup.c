@@ -42,7 +42,7 @@ static const char *way_out(const char *m)
 }
 
 /* br's own words, one line, without the keys of a store that it quotes. */
-static int refused(const char *what, const struct err *why, struct err *e)
+static int say_refused(const char *what, const struct err *why, struct err *e)
 {
 	struct strbuf clean = STRBUF_INIT;
 	const char *p = strstr(why->text, "Error: "), *help = way_out(why->text);
@@ -73,7 +73,7 @@ static int pd_answers(const char *pd, const char *what, struct err *e)
 	return err_wrap(e, "%s", what);
 }
 
-static const char *bare(const char *pd)
+static const char *skip_scheme(const char *pd)
 {
 	return strstr(pd, "://") ? strstr(pd, "://") + 3 : pd;
 }
@@ -85,11 +85,12 @@ int log_backup_start(const struct log_backup *l, struct err *e)
 	struct err why = ERR_INIT;
 	int rc = pd_answers(l->pd, "br log start", e);
 
-	if (rc == 0 && stock_run(l->br,
-				 (const char *const[]){ "log", "start", task, "--pd", bare(l->pd),
-							"--storage", l->uri, log, NULL },
-				 LOG_MS, &out, &why) < 0)
-		rc = refused("br log start", &why, e);
+	if (rc == 0 &&
+	    stock_run(l->br,
+		      (const char *const[]){ "log", "start", task, "--pd", skip_scheme(l->pd),
+					     "--storage", l->uri, log, NULL },
+		      LOG_MS, &out, &why) < 0)
+		rc = say_refused("br log start", &why, e);
 	strbuf_release(&out);
 	free(task);
 	free(log);
@@ -156,9 +157,9 @@ int log_backup_status(const struct log_backup *l, struct log_backup_status *st, 
 
 	if (rc == 0 && stock_run(l->br,
 				 (const char *const[]){ "log", "status", "--json", "--pd",
-							bare(l->pd), log, NULL },
+							skip_scheme(l->pd), log, NULL },
 				 LOG_MS, &out, &why) < 0)
-		rc = refused("br log status", &why, e);
+		rc = say_refused("br log status", &why, e);
 	if (rc == 0)
 		rc = log_backup_status_parse(st, out.buf, l->task, e);
 	strbuf_release(&out);
@@ -177,11 +178,11 @@ int log_backup_restore(const struct log_backup *l, const char *full_uri, tso_t u
 	snprintf(ts, sizeof(ts), "--restored-ts=%" PRIu64, until);
 	if (rc == 0 &&
 	    stock_run(l->br,
-		      (const char *const[]){ "restore", "point", "--pd", bare(l->pd),
+		      (const char *const[]){ "restore", "point", "--pd", skip_scheme(l->pd),
 					     "--full-backup-storage", full_uri, "--storage", l->uri,
 					     log, until ? ts : NULL, NULL },
 		      RESTORE_MS, &out, &why) < 0)
-		rc = refused("br restore point", &why, e);
+		rc = say_refused("br restore point", &why, e);
 	if (rc == 0 &&
 	    stock_number_after(out.buf,
 			       until ? "[target-end-point=" : "[source-end-point=", point) < 0)

@@ -21,6 +21,15 @@ static int call(const struct ticdc *c, const char *method, const char *path, con
 	return rc;
 }
 
+/* The answer has to be 200; else the error is TiCDC's own words. */
+static int call_well(const struct ticdc *c, const char *method, const char *path, const char *body,
+		     struct deadline d, struct http_answer *a, const char *what, struct err *e)
+{
+	int rc = call(c, method, path, body, d, a, e);
+
+	return rc == 0 && a->status != 200 ? ticdc_refused(a, what, e) : rc;
+}
+
 int ticdc_has_v2(const struct ticdc *c, struct deadline d, struct err *e)
 {
 	struct http_answer a = HTTP_ANSWER_INIT;
@@ -40,13 +49,11 @@ int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct
 		   struct err *e)
 {
 	struct http_answer a = HTTP_ANSWER_INIT;
-	int rc = call(c, "GET", "/api/v2/captures", NULL, d, &a, e);
+	int rc = call_well(c, "GET", "/api/v2/captures", NULL, d, &a, "captures", e);
 	json_t *j = NULL, *items, *one;
 	size_t i;
 
 	*n = 0;
-	if (rc == 0 && a.status != 200)
-		rc = ticdc_refused(&a, "captures", e);
 	if (rc == 0) {
 		j = foreign_json(a.body.buf, a.body.len, NULL);
 		items = json_is_array(j) ? j : json_object_get(j, "items");
@@ -90,46 +97,49 @@ int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct dea
 	int rc;
 
 	snprintf(what, sizeof(what), "create changefeed %s", o->id);
-	rc = call(c, "POST", "/api/v2/changefeeds", body, d, &a, e);
-	*made = rc == 0 && a.status == 200;
+	rc = call_well(c, "POST", "/api/v2/changefeeds", body, d, &a, what, e);
+	*made = rc == 0;
 	if (body)
 		memset(body, 0, strlen(body)); /* it held the secrets */
 	free(body);
-	if (rc == 0 && a.status != 200)
-		rc = ticdc_refused(&a, what, e);
-	else if (rc == 0)
+	if (rc == 0)
 		rc = ticdc_feed_parse(f, a.body.buf, a.body.len, e);
 	http_answer_release(&a);
 	return rc < 0 && !strstr(e ? e->text : "", what) ? err_wrap(e, "%s", what) : rc;
 }
 
-int ticdc_query(const struct ticdc *c, const char *id, struct deadline d, struct ticdc_feed *f,
-		struct err *e)
+/* What is done with one changefeed: `verb` is for the error. f: its answer; NULL: not wanted. */
+static int call_feed(const struct ticdc *c, const char *verb, const char *method, const char *id,
+		     const char *below, const char *body, struct deadline d, struct ticdc_feed *f,
+		     struct err *e)
 {
 	struct http_answer a = HTTP_ANSWER_INIT;
 	char path[200], what[180];
 	int rc;
 
-	snprintf(path, sizeof(path), "/api/v2/changefeeds/%s", id);
-	snprintf(what, sizeof(what), "query changefeed %s", id);
-	rc = call(c, "GET", path, NULL, d, &a, e);
-	if (rc == 0 && a.status != 200)
-		rc = ticdc_refused(&a, what, e);
-	else if (rc == 0)
+	snprintf(path, sizeof(path), "/api/v2/changefeeds/%s%s", id, below);
+	snprintf(what, sizeof(what), "%s changefeed %s", verb, id);
+	rc = call_well(c, method, path, body, d, &a, what, e);
+	if (rc == 0 && f)
 		rc = ticdc_feed_parse(f, a.body.buf, a.body.len, e);
 	http_answer_release(&a);
 	return rc;
+}
+
+int ticdc_query(const struct ticdc *c, const char *id, struct deadline d, struct ticdc_feed *f,
+		struct err *e)
+{
+	return call_feed(c, "query", "GET", id, "", NULL, d, f, e);
 }
 
 int ticdc_list(const struct ticdc *c, struct deadline d, char (*ids)[128], unsigned max,
 	       unsigned *n, struct err *e)
 {
 	struct http_answer a = HTTP_ANSWER_INIT;
-	int rc = call(c, "GET", "/api/v2/changefeeds?state=all", NULL, d, &a, e);
+	int rc =
+		call_well(c, "GET", "/api/v2/changefeeds?state=all", NULL, d, &a, "changefeeds", e);
 
 	*n = 0;
-	if (rc == 0 && a.status != 200)
-		rc = ticdc_refused(&a, "changefeeds", e);
 	if (rc == 0) {
 		json_t *j = foreign_json(a.body.buf, a.body.len, e),
 		       *items = json_object_get(j, "items"), *one;
@@ -187,10 +197,8 @@ int ticdc_find(const struct ticdc *c, const char *id, struct deadline young, str
 int ticdc_lost_owner(const struct ticdc *c, struct deadline d, struct err *e)
 {
 	struct http_answer a = HTTP_ANSWER_INIT;
-	int rc = call(c, "GET", "/api/v2/status", NULL, d, &a, e);
+	int rc = call_well(c, "GET", "/api/v2/status", NULL, d, &a, "status", e);
 
-	if (rc == 0 && a.status != 200)
-		rc = ticdc_refused(&a, "status", e);
 	if (rc == 0) {
 		json_t *j = foreign_json(a.body.buf, a.body.len, e);
 
@@ -203,41 +211,24 @@ int ticdc_lost_owner(const struct ticdc *c, struct deadline d, struct err *e)
 
 int ticdc_remove(const struct ticdc *c, const char *id, struct deadline d, struct err *e)
 {
-	struct http_answer a = HTTP_ANSWER_INIT;
-	char path[200], what[180];
-	int rc;
-
-	snprintf(path, sizeof(path), "/api/v2/changefeeds/%s", id);
-	snprintf(what, sizeof(what), "remove changefeed %s", id);
-	rc = call(c, "DELETE", path, NULL, d, &a, e);
-	if (rc == 0 && a.status != 200)
-		rc = ticdc_refused(&a, what, e);
-	http_answer_release(&a);
-	return rc;
+	return call_feed(c, "remove", "DELETE", id, "", NULL, d, NULL, e);
 }
 
 int ticdc_pause(const struct ticdc *c, const char *id, struct deadline d, struct err *e)
 {
-	struct http_answer a = HTTP_ANSWER_INIT;
 	struct ticdc_feed f;
-	char path[200], what[180];
-	int rc;
+	int rc = call_feed(c, "pause", "POST", id, "/pause", "{}", d, NULL, e);
 
-	snprintf(path, sizeof(path), "/api/v2/changefeeds/%s/pause", id);
-	snprintf(what, sizeof(what), "pause changefeed %s", id);
-	rc = call(c, "POST", path, "{}", d, &a, e);
-	if (rc == 0 && a.status != 200)
-		rc = ticdc_refused(&a, what, e);
-	http_answer_release(&a);
 	while (rc == 0) {
 		rc = ticdc_query(c, id, d, &f, e);
 		if (rc < 0 || !strcmp(f.state, "stopped"))
 			break;
 		if (!strcmp(f.state, "failed"))
-			rc = err_set(e, ERR_ENV, 0, "%s: it failed: %s", what, f.error);
+			rc = err_set(e, ERR_ENV, 0, "pause changefeed %s: it failed: %s", id,
+				     f.error);
 		else if (pause_ms(50, d) < 0)
 			rc = err_set(e, clock_cancelled() ? ERR_CANCELLED : ERR_TIMEOUT, 0,
-				     "%s: it is still %s", what, f.state);
+				     "pause changefeed %s: it is still %s", id, f.state);
 	}
 	return rc;
 }

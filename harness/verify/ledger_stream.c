@@ -58,7 +58,7 @@ static void take_unnamed(struct stream *s)
 }
 
 /* The first pass: who is there, and what real time tells. */
-static int meet(void *arg, const struct ledger_record *r)
+static int take_first_pass(void *arg, const struct ledger_record *r)
 {
 	struct stream *s = arg;
 	struct verify_txn t;
@@ -159,7 +159,7 @@ int verify_stream_ledger(struct prefix *p, const char *ledger_dir, const struct 
 
 	verify_closure_init(&s.closure);
 	step_stream(&s);
-	if (s.more < 0 || read_all(&s, ledger_dir, meet, e) < 0)
+	if (s.more < 0 || read_all(&s, ledger_dir, take_first_pass, e) < 0)
 		goto out;
 	s.e = e;
 	for (; s.more == 1; step_stream(&s))

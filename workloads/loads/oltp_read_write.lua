@@ -28,15 +28,11 @@ local function ranges(con, r, opt, name)
   end
 end
 
-return {
+return sbtest.load {
   name = "oltp_read_write",
   description = "sysbench's oltp_read_write: point selects, range queries, then the writes of oltp_write_only, in one transaction",
   options = options,
   statements = statements,
-  tables = sbtest.tables,
-  audit = sbtest.audit,
-  row = sbtest.row,
-  prepare = sbtest.prepare,
 
   event = function(con, r, opt)
     con:begin()

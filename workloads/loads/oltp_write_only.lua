@@ -1,15 +1,11 @@
 -- sysbench's oltp_write_only: same schema, same statements in the same order, same distributions.
 local sbtest = require "drtest.sbtest"
 
-return {
+return sbtest.load {
   name = "oltp_write_only",
   description = "sysbench's oltp_write_only: an index update, a non-index update, a delete and an insert of one id, in one transaction",
   options = sbtest.write_options,
   statements = sbtest.statements,
-  tables = sbtest.tables,
-  audit = sbtest.audit,
-  row = sbtest.row,
-  prepare = sbtest.prepare,
 
   event = function(con, r, opt)
     con:begin()

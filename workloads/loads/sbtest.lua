@@ -86,4 +86,11 @@ end
 
 sbtest.tables = { "sbtest%d(id, k, c, pad)" }
 sbtest.audit = { table_prefix = "sbtest" }
+
+-- A load on these tables that the model check follows: its own part, and what all of them share.
+function sbtest.load(own)
+  own.tables, own.audit, own.row, own.prepare = sbtest.tables, sbtest.audit, sbtest.row, sbtest.prepare
+  return own
+end
+
 return sbtest

@@ -80,7 +80,7 @@ void follow_tell_target(json_t *search, const struct sql_endpoint *ep, uint16_t 
 	json_object_set_new(search, "user", json_string(ep->user));
 }
 
-static bool whole(json_t *search, const char *name, json_int_t max, json_int_t *out)
+static bool get_whole(json_t *search, const char *name, json_int_t max, json_int_t *out)
 {
 	json_t *v = json_object_get(search, name);
 
@@ -98,16 +98,16 @@ int follow_load(json_t *search, struct load_opts *o, char **set, size_t room, si
 	size_t i;
 
 	follow_name(o->name, mine);
-	if (!load || !whole(search, "tables", INT32_MAX, &tables) ||
-	    !whole(search, "load_tables", INT32_MAX, &load_tables) ||
-	    !whole(search, "table_size", INT32_MAX, &size) ||
-	    !whole(search, "workers", INT32_MAX, &workers) ||
-	    !whole(search, "pace", LOAD_EVEN, &pace) ||
-	    !whole(search, "protocol", LOAD_ONE_PACKET, &protocol) ||
-	    !whole(search, "backlog_max", INT64_MAX, &backlog) ||
-	    !whole(search, "cluster", UINT16_MAX, &cluster) ||
-	    (!whole(search, "zero_mono_ns", INT64_MAX, &zero) &&
-	     !whole(search, "zero_wall_us", INT64_MAX, &zero)) ||
+	if (!load || !get_whole(search, "tables", INT32_MAX, &tables) ||
+	    !get_whole(search, "load_tables", INT32_MAX, &load_tables) ||
+	    !get_whole(search, "table_size", INT32_MAX, &size) ||
+	    !get_whole(search, "workers", INT32_MAX, &workers) ||
+	    !get_whole(search, "pace", LOAD_EVEN, &pace) ||
+	    !get_whole(search, "protocol", LOAD_ONE_PACKET, &protocol) ||
+	    !get_whole(search, "backlog_max", INT64_MAX, &backlog) ||
+	    !get_whole(search, "cluster", UINT16_MAX, &cluster) ||
+	    (!get_whole(search, "zero_mono_ns", INT64_MAX, &zero) &&
+	     !get_whole(search, "zero_wall_us", INT64_MAX, &zero)) ||
 	    json_array_size(list) > room)
 		return err_set(e, ERR_BAD_DATA, 0, "start.json: it is no search of this version");
 	if (strcmp(load, mine) != 0)
@@ -134,7 +134,7 @@ int follow_load(json_t *search, struct load_opts *o, char **set, size_t room, si
 	return 0;
 }
 
-static void text(json_t *search, const char *name, char *out, size_t room)
+static void get_text(json_t *search, const char *name, char *out, size_t room)
 {
 	const char *v = json_string_value(json_object_get(search, name));
 
@@ -146,9 +146,9 @@ void follow_endpoint(json_t *search, struct sql_endpoint *ep)
 {
 	json_int_t port;
 
-	text(search, "host", ep->host, sizeof(ep->host));
-	text(search, "user", ep->user, sizeof(ep->user));
-	if (whole(search, "port", 65535, &port))
+	get_text(search, "host", ep->host, sizeof(ep->host));
+	get_text(search, "user", ep->user, sizeof(ep->user));
+	if (get_whole(search, "port", 65535, &port))
 		ep->port = (unsigned)port;
 }
 

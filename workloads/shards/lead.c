@@ -81,7 +81,7 @@ static void read_word(struct lead *l, unsigned i, struct load_total *scratch)
 }
 
 /* To the end of a round; with the lock. */
-static void rest(struct lead *l, int64_t at)
+static void wait_for_round(struct lead *l, int64_t at)
 {
 	const struct timespec until = { at / 1000000000, at % 1000000000 };
 
@@ -102,7 +102,7 @@ static void *run_beat(void *arg)
 		pthread_mutex_unlock(&l->lock);
 		load_store_put_json(l->s, "lead.json", json_pack("{s:I}", "beat", beat), &none);
 		pthread_mutex_lock(&l->lock);
-		rest(l, at);
+		wait_for_round(l, at);
 	}
 	pthread_mutex_unlock(&l->lock);
 	return NULL;
@@ -123,7 +123,7 @@ static void *run_words(void *arg)
 			read_word(l, i, scratch);
 			pthread_mutex_lock(&l->lock);
 		}
-		rest(l, at);
+		wait_for_round(l, at);
 	}
 	pthread_mutex_unlock(&l->lock);
 	free(scratch);

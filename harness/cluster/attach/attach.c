@@ -454,7 +454,7 @@ static void attach_filled(struct cluster *c)
 }
 
 /* Tables of a load on `name` are on the clusters that a changefeed of this run writes to, too. */
-static int attach_leaves(const char *name, const char *tables, struct err *e)
+static int attach_note_tables(const char *name, const char *tables, struct err *e)
 {
 	if (!undo_note(UNDO_LEFT_TABLES, used_path, name, tables, e))
 		return -1;
@@ -669,7 +669,7 @@ static int doctor_of_file(ground_say_fn *say, finding_fn *fn, void *arg)
 	return attach_preflight(fn, arg) + attach_doctor(say, fn, arg);
 }
 
-static int attach_live(struct ground_live *out, struct err *e)
+static int list_live_feed(struct ground_live *out, struct err *e)
 {
 	const struct attach_cluster *primary = attach_find("primary");
 
@@ -701,7 +701,7 @@ static int attach_store(const char **uri, struct err *e)
 	return 0;
 }
 
-static int attach_leaves_objects(const char *prefix, struct err *e)
+static int attach_note_objects(const char *prefix, struct err *e)
 {
 	return undo_note(UNDO_LEFT_STORE, used_path, "", prefix, e) ? 0 : -1;
 }
@@ -757,9 +757,9 @@ const struct ground ground_attach = {
 	.endpoint = attach_endpoint,
 	.allows = attach_allows,
 	.plan = attach_plan,
-	.live = attach_live,
+	.live = list_live_feed,
 	.store = attach_store,
-	.leaves_tables = attach_leaves,
-	.leaves_objects = attach_leaves_objects,
+	.leaves_tables = attach_note_tables,
+	.leaves_objects = attach_note_objects,
 	.left = undo_left,
 };

@@ -57,7 +57,7 @@ static void look_at_right(struct look *k, const char *privilege, const char *ver
 	rights_free(r);
 }
 
-static void look_whether_empty(struct look *k)
+static void look_at_contents(struct look *k)
 {
 	struct strbuf names = STRBUF_INIT;
 	unsigned n;
@@ -176,7 +176,7 @@ void look_at_store(struct look *k, const char *uri, const char *field, bool log)
 	store_free(s);
 }
 
-static void look_whether_it_is_meant(struct look *k)
+static void look_at_identity(struct look *k)
 {
 	struct err e = ERR_INIT;
 	size_t named = strlen(k->a->name) + 2; /* look_find() says it too */
@@ -196,7 +196,7 @@ void look_at_ids(struct look *k, const struct attach_file *f)
 		struct pd_members m;
 
 		k->a = &f->c[i];
-		look_whether_it_is_meant(k);
+		look_at_identity(k);
 		if (!f->c[i].pd[0] ||
 		    pd_members(f->c[i].pd, &tls, deadline_in_ms(LOOK_MS), &m, NULL) < 0)
 			continue;
@@ -246,7 +246,7 @@ int attach_check(finding_fn *fn, void *arg)
 			look_at_keys(&k, true);
 		}
 		if (does & 1u << ABLE_RESTORE)
-			look_whether_empty(&k);
+			look_at_contents(&k);
 		if (!mysql && does & 1u << ABLE_BACKUP)
 			look_at_right(&k, "BACKUP_ADMIN", "BACKUP");
 		if (!mysql && does & 1u << ABLE_RESTORE)

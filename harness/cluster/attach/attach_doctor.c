@@ -121,7 +121,7 @@ static bool is_needed(const struct attach_cluster *a, const char *right)
 	return true;
 }
 
-static enum grants_account account_for(const struct attach_cluster *a)
+static enum grants_account choose_account(const struct attach_cluster *a)
 {
 	bool writes = a->expendable || a->allow & (1u << ABLE_WRITE | 1u << ABLE_RESTORE),
 	     reads = a->expendable || a->allow & (1u << ABLE_BACKUP | 1u << ABLE_GC);
@@ -261,7 +261,7 @@ static void tell_clock(struct look *k, const char *whose, int64_t ahead_ms, int6
 		look_note(k, "clock", "%s", text);
 }
 
-static int64_t ms_of_server(struct sql *s)
+static int64_t read_server_ms(struct sql *s)
 {
 	struct strbuf v = STRBUF_INIT;
 	int64_t ms = 0;
@@ -304,7 +304,7 @@ static void look_at_clocks(struct look *k)
 		tso_t now;
 
 		if (k->a->mysql)
-			there = ms_of_server(k->s);
+			there = read_server_ms(k->s);
 		else if (tidb_now(&k->a->sql, &now, NULL) == 0)
 			there = (int64_t)tso_ms(now);
 		if (there)
@@ -341,7 +341,7 @@ static void look_at_zones(struct look *k)
 
 /* ---- PD and garbage collection */
 
-static void safe_point(void *arg, const char *service, tso_t at, int64_t left_s)
+static void tell_safe_point(void *arg, const char *service, tso_t at, int64_t left_s)
 {
 	struct look *k = arg;
 
@@ -370,7 +370,7 @@ static void look_at_pd(struct look *k)
 	if (!e.text[0] && s.up < s.n)
 		look_find(k, "repair it, or remove it from the cluster, before a drill",
 			  "a store is not up: %s", s.down);
-	pd_safe_points(k->a->pd, &tls, deadline_in_ms(LOOK_MS), safe_point, k, NULL);
+	pd_safe_points(k->a->pd, &tls, deadline_in_ms(LOOK_MS), tell_safe_point, k, NULL);
 }
 
 static void look_at_gc(struct look *k)
@@ -503,7 +503,7 @@ static void look_at_cluster(struct look *k, const struct attach_file *f)
 
 	look_note(k, "SQL", "%s:%u, %s", a->sql.host, a->sql.port, sql_server_version(k->s));
 	look_at_tls(k);
-	look_at_rights(k, k->s, account_for(a), "rights");
+	look_at_rights(k, k->s, choose_account(a), "rights");
 	look_at_sink(k, f);
 	look_at_clocks(k);
 	if (a->status[0])

@@ -68,7 +68,7 @@ static int get_env(lua_State *L)
 	return 1;
 }
 
-static void too_long(lua_State *L, lua_Debug *ar)
+static void end_long_file(lua_State *L, lua_Debug *ar)
 {
 	(void)ar;
 	luaL_error(L, "the file runs too long: it should only return a table");
@@ -684,7 +684,7 @@ static int read_file(struct attach_file *f, const char *path, lua_CFunction env,
 	lua_pushlightuserdata(L, &unset);
 	lua_pushcclosure(L, env, 1);
 	lua_setglobal(L, "env");
-	lua_sethook(L, too_long, LUA_MASKCOUNT, STEPS_MAX);
+	lua_sethook(L, end_long_file, LUA_MASKCOUNT, STEPS_MAX);
 	snprintf(chunk, sizeof(chunk), "@%.300s", path);
 	if (source.len && source.buf[0] == 033) { /* bytecode is not checked by the loader */
 		err_set(e, ERR_USAGE, 0, "%.300s: must be Lua source", path);
