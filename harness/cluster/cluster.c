@@ -66,26 +66,6 @@ int cluster_start_wait(struct cluster *c, struct deadline d, struct err *e)
 	return 0;
 }
 
-void feeds_more_free(struct cluster *c)
-{
-	for (size_t i = 0; i < sizeof(c->more) / sizeof(c->more[0]); i++) {
-		feed_free(c->more[i].feed);
-		c->more[i].feed = NULL;
-	}
-}
-
-void cluster_feeds_gone(struct cluster *c)
-{
-	c->feeding = false;
-	for (size_t i = 0; i < CLUSTER_FEEDS_MAX - 1; i++)
-		c->more[i].feeding = false;
-}
-
-const char *cluster_slot_path(const struct cluster *c, unsigned slot)
-{
-	return slot ? c->more[slot - 1].status_path : c->status_path;
-}
-
 void cluster_free(struct cluster *c)
 {
 	if (!c)
@@ -93,8 +73,7 @@ void cluster_free(struct cluster *c)
 	/* off is for the time of a backup: nothing else would switch it on again */
 	if (c->gc_on != c->gc_was && !c->dead && c->ops->set_gc && c->ep.port)
 		c->ops->set_gc(c, c->gc_was, NULL);
-	feed_free(c->feed);
-	feeds_more_free(c);
+	cluster_feeds_kill(c);
 	proc_free(c->log_backup);
 	if (c->log_backup_dir && !c->keep)
 		fs_remove_tree(c->log_backup_dir, NULL);
@@ -110,9 +89,8 @@ void cluster_free(struct cluster *c)
 	free(c->exe);
 	free(c->map_path);
 	free(c->version_wanted);
-	free(c->status_path);
-	for (size_t i = 0; i < CLUSTER_FEEDS_MAX - 1; i++)
-		free(c->more[i].status_path);
+	for (unsigned i = 0; i < CLUSTER_FEEDS_MAX; i++)
+		free(c->feeds[i].status_path);
 	free(c);
 }
 
@@ -146,21 +124,7 @@ struct proc *cluster_server(struct cluster *c)
 	return c->server;
 }
 
-bool cluster_feeds(const struct cluster *c)
-{
-	bool any = c->feed || c->feeding;
-
-	for (size_t i = 0; !any && i < CLUSTER_FEEDS_MAX - 1; i++)
-		any = c->more[i].feed || c->more[i].feeding;
-	return any;
-}
-
-struct feed *cluster_feed(struct cluster *c)
-{
-	return c->feed;
-}
-
-static int refuse_verb(const struct cluster *c, struct err *e, const char *what)
+int cluster_refuse(const struct cluster *c, struct err *e, const char *what)
 {
 	return err_set(e, ERR_UNSUPPORTED, 0, "%s: the %s ground cannot %s", c->name,
 		       c->ground->name, what);
@@ -169,7 +133,7 @@ static int refuse_verb(const struct cluster *c, struct err *e, const char *what)
 int cluster_set_gc(struct cluster *c, bool on, struct err *e)
 {
 	if (!c->ops->set_gc)
-		return refuse_verb(c, e, "switch garbage collection");
+		return cluster_refuse(c, e, "switch garbage collection");
 	if (!c->gc_asked && c->ops->get_gc) {
 		if (c->ops->get_gc(c, &c->gc_was, e) < 0)
 			return err_wrap(e, "%s: garbage collection", c->name);
@@ -193,7 +157,7 @@ int cluster_backup(struct cluster *c, const char *uri, const struct backup_opts 
 	int rc;
 
 	if (!cluster_can(c, ABLE_BACKUP))
-		return refuse_verb(c, e, "back up");
+		return cluster_refuse(c, e, "back up");
 	if (c->ops->backup)
 		return c->ops->backup(c, uri, &o, r, e) < 0 ? cluster_explain(c, e),
 		       err_wrap(e, "backup of %s", c->name) : 0;
@@ -238,7 +202,7 @@ int cluster_restore(struct cluster *c, const char *uri, const struct restore_opt
 	int rc;
 
 	if (!cluster_can(c, ABLE_RESTORE))
-		return refuse_verb(c, e, "restore");
+		return cluster_refuse(c, e, "restore");
 	if (cluster_fill(c, e) < 0)
 		return -1;
 	if (c->ops->restore) {
@@ -256,163 +220,6 @@ int cluster_restore(struct cluster *c, const char *uri, const struct restore_opt
 	rc = restore_run(from, &o, r, e);
 	store_free(from);
 	return rc < 0 ? err_wrap(e, "restore on %s", c->name) : 0;
-}
-
-static int copy_to(char *to, size_t size, const char *from, const char *what, struct err *e)
-{
-	if (strlen(from) >= size)
-		return err_set(e, ERR_USAGE, 0, "%s is longer than %zu bytes", what, size - 1);
-	memcpy(to, from, strlen(from) + 1);
-	return 0;
-}
-
-int cluster_changefeed(struct cluster *c, const struct changefeed_opts *o, struct err *e)
-{
-	struct feed_opts f = { .source = c->ep,
-			       .sink = o->sink->ep,
-			       .start_ts = o->start_ts,
-			       .flush_ms = o->flush_ms,
-			       .meta_ms = o->meta_ms,
-			       .bdr = o->bdr,
-			       .force_replicate = o->force_replicate };
-	struct feed **slot = &c->feed;
-	unsigned *number = &c->feed_number, at = 0;
-	bool *feeding = &c->feeding;
-	char **path = &c->status_path, *status, *tmp, *log;
-
-	if (o->source_port)
-		f.source.port = o->source_port;
-	if (o->sink_port)
-		f.sink.port = o->sink_port;
-	if (!cluster_can(c, ABLE_CHANGEFEED))
-		return refuse_verb(c, e, "run a changefeed");
-	for (unsigned i = 0; (*slot || *feeding) && i < CLUSTER_FEEDS_MAX - 1; i++) {
-		slot = &c->more[i].feed;
-		number = &c->more[i].number;
-		feeding = &c->more[i].feeding;
-		path = &c->more[i].status_path;
-		at = i + 1;
-	}
-	if (o->syncpoint_ms && !c->ops->changefeed)
-		return refuse_verb(
-			c, e,
-			"write syncpoints, which only TiCDC does: stop the load and compare "
-			"without writes");
-	if (*slot || *feeding)
-		return err_set(e, ERR_USAGE, 0, "%s already has %d changefeeds: stop one first",
-			       c->name, CLUSTER_FEEDS_MAX);
-	*number = ++c->feeds;
-	if (c->ops->changefeed) {
-		free(*path);
-		*path = xstrfmt("%s/feed-%u.status", c->dir, c->feeds);
-		if (c->ops->changefeed(c, at, o, e) < 0)
-			return -1;
-		*feeding = true;
-		return 0;
-	}
-	status = xstrfmt("%s/feed-%u.status", c->dir, c->feeds);
-	tmp = xstrfmt("%s/feed-%u.tmp", c->dir, c->feeds);
-	log = xstrfmt("%s/%s-feed%s%.0u.log", c->log_dir, c->name, c->feeds > 1 ? "-" : "",
-		      c->feeds > 1 ? c->feeds : 0);
-	if (copy_to(f.id, sizeof(f.id), o->id, "changefeed id", e) == 0 &&
-	    copy_to(f.tso_map, sizeof(f.tso_map), c->map_path, "path", e) == 0 &&
-	    copy_to(f.redo_uri, sizeof(f.redo_uri), o->redo_uri ? o->redo_uri : "", "redo URI",
-		    e) == 0 &&
-	    copy_to(f.status_path, sizeof(f.status_path), status, "path", e) == 0 &&
-	    copy_to(f.tmp_dir, sizeof(f.tmp_dir), tmp, "path", e) == 0 &&
-	    fs_mkdir_p(tmp, 0700, e) == 0)
-		*slot = feed_start(&f, log, e);
-	free(status);
-	free(tmp);
-	free(log);
-	/* it did not get as far as naming itself */
-	if (!*slot && strncmp(e->text, "changefeed ", 11) != 0)
-		err_wrap(e, "changefeed %s", o->id);
-	return *slot ? 0 : -1;
-}
-
-unsigned cluster_feed_number(const struct cluster *c)
-{
-	return c->feeds;
-}
-
-/* Of a changefeed that runs, beside the first; -1: it is the first one, or it is gone. */
-static int more_of(const struct cluster *c, unsigned number)
-{
-	for (int i = 0; i < CLUSTER_FEEDS_MAX - 1; i++)
-		if ((c->more[i].feed || c->more[i].feeding) && c->more[i].number == number)
-			return i;
-	return -1;
-}
-
-bool cluster_feed_runs(const struct cluster *c, unsigned number)
-{
-	return ((c->feed || c->feeding) && c->feed_number == number) || more_of(c, number) >= 0;
-}
-
-int cluster_feed_status_of(struct cluster *c, unsigned number, struct feed_status *st,
-			   struct err *e)
-{
-	int i = more_of(c, number);
-
-	if (i < 0 && c->feed)
-		return feed_get_status(c->feed, st, e);
-	if (i < 0)
-		return c->feeding ? c->ops->feed_status(c, 0, st, e)
-				  : err_set(e, ERR_USAGE, 0, "%s has no changefeed", c->name);
-	return c->more[i].feed ? feed_get_status(c->more[i].feed, st, e)
-			       : c->ops->feed_status(c, (unsigned)i + 1, st, e);
-}
-
-pid_t cluster_feed_pid(struct cluster *c, unsigned number)
-{
-	int i = more_of(c, number);
-	struct feed *f = i < 0 ? c->feed : c->more[i].feed;
-
-	return f ? proc_pid(feed_proc(f)) : 0;
-}
-
-void cluster_feed_status_file(struct cluster *c, unsigned number, char *out, size_t size)
-{
-	int i = more_of(c, number);
-
-	snprintf(out, size, "%s",
-		 i < 0 && c->feed  ? feed_status_path(c->feed)
-		 : i < 0           ? c->status_path ? c->status_path : ""
-		 : c->more[i].feed ? feed_status_path(c->more[i].feed)
-				   : c->more[i].status_path);
-}
-
-int cluster_feed_stop(struct cluster *c, unsigned number, struct deadline d, struct err *e)
-{
-	int i = more_of(c, number), rc;
-
-	if (i < 0)
-		return cluster_changefeed_stop(c, d, e);
-	if (c->more[i].feeding) {
-		c->more[i].feeding = false;
-		rc = c->ops->changefeed_stop(c, (unsigned)i + 1, d, e);
-	} else {
-		rc = feed_stop(c->more[i].feed, d, e);
-	}
-	feed_free(c->more[i].feed);
-	c->more[i].feed = NULL;
-	return rc < 0 ? err_wrap(e, "stop %s's changefeed", c->name) : 0;
-}
-
-int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e)
-{
-	int rc = 0;
-
-	if (c->feeding) {
-		c->feeding = false;
-		rc = c->ops->changefeed_stop(c, 0, d, e);
-	}
-	if (c->feed)
-		rc = feed_stop(c->feed, d, e);
-	feed_free(c->feed);
-	c->feed = NULL;
-	return rc < 0 ? err_wrap(e, "stop %s's changefeed", c->name) : 0;
 }
 
 const char *cluster_redo_time_zone(const struct cluster *c)
@@ -446,7 +253,7 @@ int cluster_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns, stru
 	int64_t at;
 
 	if (!cluster_can(c, ABLE_KILL))
-		return refuse_verb(c, e, "be killed");
+		return cluster_refuse(c, e, "be killed");
 	if (c->ops->kill(c, part, at_ns ? at_ns : &at, e) < 0)
 		return err_wrap(e, "kill %s", c->name);
 	c->dead = c->dead || part == CLUSTER_ALL;
@@ -481,30 +288,11 @@ unsigned cluster_procs(struct cluster *c, enum cluster_part part, int which, str
 	if ((part == CLUSTER_ALL || part == CLUSTER_SERVER) && c->server && n < room &&
 	    proc_ref(c->server, &out[n], NULL) == 0)
 		n++;
-	if ((part == CLUSTER_ALL || part == CLUSTER_FEED) && c->feed && n < room &&
-	    proc_ref(feed_proc(c->feed), &out[n], NULL) == 0)
-		n++;
-	for (size_t i = 0; i < CLUSTER_FEEDS_MAX - 1; i++)
-		if ((part == CLUSTER_ALL || part == CLUSTER_FEED) && c->more[i].feed && n < room &&
-		    proc_ref(feed_proc(c->more[i].feed), &out[n], NULL) == 0)
+	for (size_t i = 0; i < CLUSTER_FEEDS_MAX; i++)
+		if ((part == CLUSTER_ALL || part == CLUSTER_FEED) && c->feeds[i].feed && n < room &&
+		    proc_ref(feed_proc(c->feeds[i].feed), &out[n], NULL) == 0)
 			n++;
 	return n;
-}
-
-int cluster_changefeed_find(struct cluster *c, struct cluster *sink, const char *id,
-			    const char *redo_uri, struct err *e)
-{
-	if (!c->ops->find_changefeed)
-		return refuse_verb(c, e, "follow an existing changefeed");
-	if (cluster_feeds(c))
-		return err_set(e, ERR_USAGE, 0, "%s already has a changefeed", c->name);
-	c->feed_number = ++c->feeds;
-	free(c->status_path);
-	c->status_path = xstrfmt("%s/feed-%u.status", c->dir, c->feeds);
-	if (c->ops->find_changefeed(c, sink, id, redo_uri, e) < 0)
-		return err_wrap(e, "%s", c->name);
-	c->feeding = true;
-	return 0;
 }
 
 int cluster_interrupt(struct cluster *c, struct deadline d, int64_t *at_ns, struct err *e)
@@ -512,7 +300,7 @@ int cluster_interrupt(struct cluster *c, struct deadline d, int64_t *at_ns, stru
 	int64_t at;
 
 	if (!c->ops->interrupt)
-		return refuse_verb(c, e, "be interrupted (Ctrl+C)");
+		return cluster_refuse(c, e, "be interrupted (Ctrl+C)");
 	if (c->ops->interrupt(c, d, at_ns ? at_ns : &at, e) < 0)
 		return err_wrap(e, "interrupt %s", c->name);
 	c->dead = true;
@@ -629,7 +417,7 @@ static int pit_open(struct pit *p, const struct cluster *c, const struct cluster
 	*p = (struct pit){ 0 };
 	for (size_t i = 0; i < 2; i++)
 		if (!both[i]->ground->here || both[i]->ground->tidb || !both[i]->map)
-			return refuse_verb(both[i], e, "go back by binary logs");
+			return cluster_refuse(both[i], e, "go back by binary logs");
 	p->data = xstrfmt("%s/data", source->dir);
 	p->conf = xstrfmt("%s/client.cnf", c->dir);
 	p->sql = xstrfmt("%s/point-in-time.sql", c->dir);
@@ -652,7 +440,7 @@ int cluster_log_backup(struct cluster *c, struct deadline d, struct err *e)
 	int rc = -1;
 
 	if (!c->ground->here || c->ground->tidb || !c->map) {
-		refuse_verb(c, e, "stream its binary logs");
+		cluster_refuse(c, e, "stream its binary logs");
 		goto out;
 	}
 	if (c->log_backup) {
@@ -707,7 +495,7 @@ int cluster_flashback(struct cluster *c, const struct cluster *source, tso_t at,
 int cluster_flashback_cluster(struct cluster *c, tso_t ts, struct deadline d, struct err *e)
 {
 	if (!c->ground->tidb)
-		return refuse_verb(c, e, "go back in place");
+		return cluster_refuse(c, e, "go back in place");
 	if (tidb_flashback(&c->ep, ts, d, e) == 0)
 		return 0;
 	cluster_explain(c, e);
@@ -742,7 +530,7 @@ const char *cluster_stands_in(const struct cluster *c)
 int cluster_pause(struct cluster *c, bool paused, struct err *e)
 {
 	if (!c->ops->pause)
-		return refuse_verb(c, e, "be paused");
+		return cluster_refuse(c, e, "be paused");
 	return c->ops->pause(c, paused, e) < 0
 		       ? err_wrap(e, "%s %s", paused ? "pause" : "resume", c->name)
 		       : 0;
@@ -751,7 +539,7 @@ int cluster_pause(struct cluster *c, bool paused, struct err *e)
 int cluster_stop(struct cluster *c, struct deadline d, struct err *e)
 {
 	if (!c->ops->stop)
-		return refuse_verb(c, e, "stop a cluster");
+		return cluster_refuse(c, e, "stop a cluster");
 	c->dead = true;
 	return c->ops->stop(c, d, e) < 0 ? err_wrap(e, "stop %s", c->name) : 0;
 }
@@ -759,7 +547,7 @@ int cluster_stop(struct cluster *c, struct deadline d, struct err *e)
 int cluster_examine(struct cluster *c, struct deadline d, struct sql_endpoint *ep, struct err *e)
 {
 	if (!cluster_can(c, ABLE_EXAMINE))
-		return refuse_verb(c, e, "be examined after its death");
+		return cluster_refuse(c, e, "be examined after its death");
 	return c->ops->examine(c, d, ep, e) < 0 ? err_wrap(e, "examine %s", c->name) : 0;
 }
 

@@ -123,11 +123,10 @@ int cluster_feed_status_of(struct cluster *c, unsigned number, struct feed_statu
  * threads, "": none */
 pid_t cluster_feed_pid(struct cluster *c, unsigned number);
 void cluster_feed_status_file(struct cluster *c, unsigned number, char *out, size_t size);
+/* orderly; the handle is freed */
 int cluster_feed_stop(struct cluster *c, unsigned number, struct deadline d, struct err *e);
 /* local: the process, still the cluster's; else NULL */
 struct feed *cluster_feed(struct cluster *c);
-/* orderly; the handle is freed */
-int cluster_changefeed_stop(struct cluster *c, struct deadline d, struct err *e);
 /* o->sink is filled in, except that a port given in it is taken (a proxy's); o->time_zone too where
  * the ground knows it */
 int cluster_apply_redo(struct cluster *secondary, const char *uri, const struct replay_opts *o,

@@ -4,6 +4,14 @@
 
 #include "harness/cluster/ground.h"
 
+/* A changefeed that reads the cluster, in a slot of it. */
+struct cluster_feed {
+	struct feed *feed; /* drtest's own; NULL: TiCDC's, or none */
+	bool feeding;      /* TiCDC's */
+	unsigned number;
+	char *status_path; /* where its status is kept for the sampler; NULL: none yet */
+};
+
 struct cluster {
 	const struct ground *ground;
 	const struct cluster_ops *ops; /* the ground's */
@@ -17,20 +25,11 @@ struct cluster {
 	struct tso_map *map;
 	char *map_path;
 	char version[128];
-	struct feed *feed;
 	struct proc *examiner; /* the server over the dead one's data, on a port of its own */
 	int examiner_port;
 	unsigned server_id;
-	unsigned feeds;       /* started so far: numbers their logs; the newest one's number */
-	unsigned feed_number; /* feed's, or TiCDC's */
-	/* More changefeeds that read it, to other secondaries: slots 1 and up; slot 0 is the first
-	 * one, whose fields are this struct's own. */
-	struct {
-		struct feed *feed;
-		unsigned number;
-		bool feeding;
-		char *status_path;
-	} more[CLUSTER_FEEDS_MAX - 1];
+	unsigned feeds_made; /* so far: numbers their logs; the newest one's number */
+	struct cluster_feed feeds[CLUSTER_FEEDS_MAX]; /* by slot */
 	struct proc *log_backup; /* mariadb-binlog, which streams its binary logs elsewhere */
 	char *log_backup_dir;
 	/* grounds with TiDB */
@@ -38,10 +37,7 @@ struct cluster {
 	struct cluster_size size;
 	char *version_wanted; /* NULL: the newest */
 	bool new_ticdc;       /* TiCDC's new architecture is wanted */
-	bool feeding;         /* a changefeed of TiCDC's reads it */
 	bool dead;            /* killed or stopped: nothing of it answers */
-	/* where the changefeed's status is kept for the sampler; NULL: none yet */
-	char *status_path;
 	/* How TiCDC logs in where a changefeed writes into this cluster; user "": drtest makes an
 	 * account. And as whom one does, or did: its connections are ended before a replay. */
 	struct sql_endpoint as_sink;
@@ -49,10 +45,12 @@ struct cluster {
 	tso_t restored_ts; /* its own TSO after RESTORE; 0: none */
 };
 
-/* TiDB: where the changefeed's status is kept for the sampler */
-const char *cluster_slot_path(const struct cluster *c, unsigned slot);
+/* changefeeds.c */
 void cluster_feeds_gone(struct cluster *c); /* TiDB: with its TiCDC: none reads it any more */
-void feeds_more_free(struct cluster *c);    /* SIGKILL to what still runs */
+void cluster_feeds_kill(struct cluster *c); /* SIGKILL to those of drtest's own */
+int cluster_feeds_stop(struct cluster *c, struct deadline d, struct err *e); /* all, in order */
+int cluster_refuse(const struct cluster *c, struct err *e,
+		   const char *what); /* the ground cannot */
 /* The unprivileged user that servers run as when drtest is root; NULL when it is not. ERR_ENV when
  * there is none. */
 int local_user(const char **user, struct err *e);

@@ -339,20 +339,15 @@ static int local_kill(struct cluster *c, enum cluster_part part, int64_t *at_ns,
 
 	if (part != CLUSTER_FEED && c->server)
 		victims[n++] = c->server;
-	if (part != CLUSTER_SERVER && c->feed)
-		victims[n++] = feed_proc(c->feed);
-	for (size_t i = 0; part != CLUSTER_SERVER && i < CLUSTER_FEEDS_MAX - 1; i++)
-		if (c->more[i].feed)
-			victims[n++] = feed_proc(c->more[i].feed);
+	for (size_t i = 0; part != CLUSTER_SERVER && i < CLUSTER_FEEDS_MAX; i++)
+		if (c->feeds[i].feed)
+			victims[n++] = feed_proc(c->feeds[i].feed);
 	if (!n)
 		return err_set(e, ERR_USAGE, 0, "it is not running");
 	if (proc_kill_all(victims, n, at_ns, e) < 0)
 		return -1;
-	if (part != CLUSTER_SERVER) {
-		feed_free(c->feed);
-		c->feed = NULL;
-		feeds_more_free(c);
-	}
+	if (part != CLUSTER_SERVER)
+		cluster_feeds_kill(c);
 	if (part == CLUSTER_FEED)
 		return 0;
 	sampler_end(c);
@@ -370,11 +365,8 @@ static int local_pause(struct cluster *c, bool paused, struct err *e)
 
 static int local_stop(struct cluster *c, struct deadline d, struct err *e)
 {
-	if (c->feed && cluster_changefeed_stop(c, d, e) < 0)
+	if (cluster_feeds_stop(c, d, e) < 0)
 		return -1;
-	for (size_t i = 0; i < CLUSTER_FEEDS_MAX - 1; i++)
-		if (c->more[i].feed && cluster_feed_stop(c, c->more[i].number, d, e) < 0)
-			return -1;
 	sampler_end(c);
 	return c->server ? proc_stop(c->server, d, e) : 0;
 }

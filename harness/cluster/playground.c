@@ -459,9 +459,8 @@ static int playground_stop(struct cluster *c, struct deadline d, struct err *e)
 {
 	int64_t at;
 
-	for (unsigned n = 1; n <= c->feeds; n++)
-		if (cluster_feed_runs(c, n) && cluster_feed_stop(c, n, d, e) < 0)
-			return -1;
+	if (cluster_feeds_stop(c, d, e) < 0)
+		return -1;
 	if (!c->server || !proc_running(c->server))
 		return 0;
 	return playground_interrupt(c, d, &at, e);

@@ -367,7 +367,7 @@ int tidb_cluster_feed_status(struct cluster *c, unsigned slot, struct feed_statu
 			w->answered_ns = now;
 		}
 		w->asked_ns = now;
-		feed_status_write(cluster_slot_path(c, slot), &w->last, NULL);
+		feed_status_write(c->feeds[slot].status_path, &w->last, NULL);
 	}
 	*st = w->last;
 	st->lag_ms = clock_wall_ms() - tso_ms(st->checkpoint_ts);

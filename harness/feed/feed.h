@@ -85,7 +85,6 @@ struct feed *feed_start(const struct feed_opts *o, const char *log_path, struct 
 /* a dead feed that nobody stopped is an error with its message */
 int feed_get_status(struct feed *f, struct feed_status *st, struct err *e);
 struct proc *feed_proc(struct feed *f); /* still the feed's */
-const char *feed_status_path(const struct feed *f);
 int feed_stop(struct feed *f, struct deadline d, struct err *e); /* orderly */
 void feed_free(struct feed *f);
 

@@ -140,11 +140,6 @@ struct proc *feed_proc(struct feed *f)
 	return f->proc;
 }
 
-const char *feed_status_path(const struct feed *f)
-{
-	return f->status_path;
-}
-
 int feed_stop(struct feed *f, struct deadline d, struct err *e)
 {
 	if (!proc_running(f->proc))

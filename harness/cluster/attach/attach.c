@@ -307,8 +307,7 @@ static void attach_release(struct cluster *c)
 
 	/* ours, on clusters that go on: paused, never removed (that deletes the redo log) */
 	for (unsigned i = 0; i < CLUSTER_FEEDS_MAX; i++)
-		if ((i ? c->more[i - 1].feeding : c->feeding) && t && !t->feed[i].feed_found &&
-		    !c->keep)
+		if (c->feeds[i].feeding && t && !t->feed[i].feed_found && !c->keep)
 			tidb_cluster_changefeed_stop(c, i, deadline_in_ms(20000), NULL);
 	cluster_feeds_gone(c);
 	for (unsigned i = 0; t && !c->keep && i < CLUSTER_FEEDS_MAX; i++)
