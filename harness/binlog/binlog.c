@@ -196,7 +196,7 @@ static void reset_txn(struct binlog *b)
 {
 	netting_reset(b->net);
 	savepoints_reset(b->savepoints);
-	txn_mem_reset(&b->mem);
+	arena_reset(&b->mem);
 	b->n_tables = 0;
 	b->only_lasting = false;
 	b->selected.type = DDL_NONE;
@@ -217,7 +217,7 @@ void binlog_close(struct binlog *b)
 	charsets_free(b->charsets);
 	netting_free(b->net);
 	savepoints_free(b->savepoints);
-	txn_mem_release(&b->mem);
+	arena_release(&b->mem);
 	for (int i = 0; i < 2; i++) {
 		strbuf_release(&b->image[i]);
 		strbuf_release(&b->key[i]);
@@ -261,7 +261,7 @@ static const struct redo_column *decode_image(struct binlog *b, struct row_plan 
 	struct redo_column *c;
 
 	*n = row_plan_columns(p);
-	c = txn_mem_alloc(&b->mem, *n * sizeof(*c));
+	c = arena_alloc(&b->mem, *n * sizeof(*c));
 	return row_plan_decode(p, image.p, image.n, &b->mem, c, e) < 0 ? NULL : c;
 }
 
@@ -323,7 +323,7 @@ static int deliver_rows(struct binlog *b, struct binlog_txn *t, struct err *e)
 {
 	size_t n, changes, kept = 0;
 
-	txn_mem_reset(&b->mem);
+	arena_reset(&b->mem);
 	if (b->at == b->n_changes) {
 		b->at = b->told = 0;
 		if (netting_batch(b->net, &b->changes, &b->n_changes, &b->more_batches, e) < 0)

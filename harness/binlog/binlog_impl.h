@@ -54,7 +54,7 @@ struct binlog {
 	size_t n_changes, at;
 	uint64_t told; /* and so many of changes[at]'s equal rows are told */
 	bool more_batches;
-	struct txn_mem mem;
+	struct arena mem;
 	struct redo_row *rows;
 	size_t rows_alloc;
 

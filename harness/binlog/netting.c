@@ -7,7 +7,7 @@
 #include <xxhash.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/binlog/txn_mem.h"
+#include "harness/base/arena.h"
 #include "harness/os/fs.h"
 
 enum { PARTS = 16, PART_BITS = 4, DEPTH_MAX = 8 };
@@ -31,7 +31,7 @@ struct part {
 struct netting {
 	size_t memory_bytes;
 	char *tmp_dir;
-	struct txn_mem mem;
+	struct arena mem;
 	struct entry *entries;
 	size_t n_entries, entries_alloc;
 	uint32_t *slots; /* entry number + 1; open addressing */
@@ -57,7 +57,7 @@ struct netting *netting_new(size_t memory_bytes, const char *tmp_dir)
 
 static void forget_entries(struct netting *n)
 {
-	txn_mem_reset(&n->mem);
+	arena_reset(&n->mem);
 	n->n_entries = 0;
 	n->held = 0;
 	if (n->n_slots)
@@ -97,7 +97,7 @@ void netting_free(struct netting *n)
 	if (!n)
 		return;
 	netting_reset(n);
-	txn_mem_release(&n->mem);
+	arena_release(&n->mem);
 	free(n->entries);
 	free(n->slots);
 	free(n->changes);
@@ -108,7 +108,7 @@ void netting_free(struct netting *n)
 
 static const void *copy_bytes(struct netting *n, const void *p, size_t size)
 {
-	void *q = txn_mem_alloc(&n->mem, size ? size : 1);
+	void *q = arena_alloc(&n->mem, size ? size : 1);
 
 	memcpy(q, p, size);
 	n->held += (size + 31) & ~(size_t)15;

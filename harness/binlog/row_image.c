@@ -454,9 +454,9 @@ int row_plan_take(struct row_plan *p, const uint8_t **at, const uint8_t *end,
 	return 0;
 }
 
-static struct redo_bytes keep_bytes(struct txn_mem *mem, const void *p, size_t n)
+static struct redo_bytes keep_bytes(struct arena *mem, const void *p, size_t n)
 {
-	char *copy = txn_mem_alloc(mem, n ? n : 1);
+	char *copy = arena_alloc(mem, n ? n : 1);
 
 	memcpy(copy, p, n);
 	return (struct redo_bytes){ .p = copy, .n = (uint32_t)n };
@@ -489,7 +489,7 @@ static int no_text(const struct row_plan *p, const struct plan_column *pc, const
 }
 
 static int string_value(struct row_plan *p, const struct plan_column *pc, const char *s, size_t n,
-			struct txn_mem *mem, struct redo_value *v, struct err *e)
+			struct arena *mem, struct redo_value *v, struct err *e)
 {
 	v->kind = pc->type == COL_JSON ? REDO_STR : REDO_BIN;
 	if (pc->text) {
@@ -510,7 +510,7 @@ static int string_value(struct row_plan *p, const struct plan_column *pc, const 
 
 		if (n > pc->length || pc->length > 255)
 			return damaged_at(p, pc, "longer than its declaration", e);
-		full = txn_mem_alloc(mem, pc->length ? pc->length : 1);
+		full = arena_alloc(mem, pc->length ? pc->length : 1);
 		memcpy(full, s, n);
 		memset(full + n, 0, pc->length - n);
 		v->s = (struct redo_bytes){ .p = full, .n = pc->length };
@@ -519,7 +519,7 @@ static int string_value(struct row_plan *p, const struct plan_column *pc, const 
 }
 
 static int field_value(struct row_plan *p, const struct plan_column *pc, const uint8_t *f, size_t n,
-		       unsigned prefix, struct txn_mem *mem, struct redo_value *v, struct err *e)
+		       unsigned prefix, struct arena *mem, struct redo_value *v, struct err *e)
 {
 	char text[ROW_TEXT_MAX];
 	int len;
@@ -600,7 +600,7 @@ static int of_row(struct row_plan *p, const void *image, size_t n, struct err *e
 {
 	const uint8_t *nulls = image, *q = nulls + (p->n_row + 7) / 8, *end = nulls + n;
 	struct strbuf key = STRBUF_INIT;
-	struct txn_mem mem = { 0 };
+	struct arena mem = { 0 };
 
 	for (uint32_t i = 0; i < p->map.n_columns; i++) {
 		const struct plan_column *pc = &p->columns[i];
@@ -631,11 +631,11 @@ static int of_row(struct row_plan *p, const void *image, size_t n, struct err *e
 	}
 	err_wrap(e, "the row with the key %s", key.buf);
 	strbuf_release(&key);
-	txn_mem_release(&mem);
+	arena_release(&mem);
 	return -1;
 }
 
-int row_plan_decode(struct row_plan *p, const void *image, size_t n, struct txn_mem *mem,
+int row_plan_decode(struct row_plan *p, const void *image, size_t n, struct arena *mem,
 		    struct redo_column *out, struct err *e)
 {
 	const uint8_t *nulls = image, *q = nulls + (p->n_row + 7) / 8, *end = nulls + n;

@@ -7,7 +7,7 @@
 
 #include "harness/base/strbuf.h"
 #include "harness/binlog/table_map.h"
-#include "harness/binlog/txn_mem.h"
+#include "harness/base/arena.h"
 #include "harness/redo/record.h"
 #include "harness/sql/charset.h"
 #include "harness/sql/schema.h"
@@ -44,7 +44,7 @@ int row_plan_take(struct row_plan *p, const uint8_t **at, const uint8_t *end,
 /* An image that row_plan_take() made, to row_plan_columns() columns. Bytes are in mem (or are the
  * plan's: names). Text that would not come back as the same bytes is refused (ERR_UNSUPPORTED),
  * with column, key and bytes. */
-int row_plan_decode(struct row_plan *p, const void *image, size_t n, struct txn_mem *mem,
+int row_plan_decode(struct row_plan *p, const void *image, size_t n, struct arena *mem,
 		    struct redo_column *out, struct err *e);
 
 #endif

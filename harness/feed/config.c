@@ -154,8 +154,7 @@ static int feed_opts_from_json(struct feed_opts *o, json_t *j, struct err *e)
 	return fields_from_json(feed_fields, o, j, "feed options", e);
 }
 
-/* [a-zA-Z0-9]+(-[a-zA-Z0-9]+)*: the names of log files are taken apart at '_' (redo-log spec,
- * section 2.1). */
+/* [a-zA-Z0-9]+(-[a-zA-Z0-9]+)*: the names of log files are taken apart at '_'. */
 static bool id_is_valid(const char *id)
 {
 	for (const char *p = id; *p; p++) {

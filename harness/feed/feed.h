@@ -84,7 +84,7 @@ struct feed;
 struct feed *feed_start(const struct feed_opts *o, const char *log_path, struct err *e);
 /* a dead feed that nobody stopped is an error with its message */
 int feed_get_status(struct feed *f, struct feed_status *st, struct err *e);
-struct proc *feed_proc(struct feed *f); /* still the feed's */
+struct proc *feed_proc(struct feed *f);                          /* still the feed's */
 int feed_stop(struct feed *f, struct deadline d, struct err *e); /* orderly */
 void feed_free(struct feed *f);
 

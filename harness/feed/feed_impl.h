@@ -1,4 +1,4 @@
-/* Inside feed/ only: the running feed, shared by the files that make up the process. */
+/* The running changefeed, shared by the files of its process. Only for harness/feed. */
 #ifndef HARNESS_FEED_FEED_IMPL_H
 #define HARNESS_FEED_FEED_IMPL_H
 
@@ -13,47 +13,45 @@
 #include "harness/sql/tso_map.h"
 
 struct feed_schema;
-struct feed_reached { /* by the secondary */
+struct feed_reached { /* how far the secondary is */
 	tso_t checkpoint;
 	uint64_t ddls;
 };
 struct feed_run {
 	struct feed_opts o;
 	struct status_board *board;
-	/* secondary: structures that the primary has no more, the checkpoint where there is no
-	 * log; NULL: not yet */
+	/* to the secondary: for structures that the primary no longer has, and for the checkpoint
+	 * if there is no log; NULL: not connected yet */
 	struct sql *control;
 	struct feed_server_id control_id;
-	/* primary: what no event tells. NULL: not connected, feed_source() makes one */
+	/* to the primary, for what no event tells; NULL: not connected (see feed_source()) */
 	struct sql *source;
-	char system_zone[8]; /* what SYSTEM means there, where that is UTC: "+00:00" */
+	char system_zone[8]; /* "+00:00" if the time zone SYSTEM is UTC there; else "" */
 	struct store *store; /* NULL: no redo log */
 	struct redo_writer *writer;
 	struct tso_map *map;
 	struct binlog *binlog;
 	struct feed_sink *sink;
-	struct feed_ddls *ddls; /* those that the secondary has not executed */
-	/* the first of them, when everything before it is committed */
-	tso_t ddl_open;
+	struct feed_ddls *ddls; /* those that the secondary has not executed yet */
+	tso_t ddl_open; /* the first of them, once everything before it is committed; else 0 */
 	unsigned domain, server_id, replica_id;
 
-	tso_t start; /* where this life began: start_ts or the checkpoint */
+	tso_t start; /* where this process began: at start_ts, or at the checkpoint */
 	uint64_t start_seq;
-	bool begun;   /* by an earlier life, which may have written to the secondary */
-	bool resumed; /* it got further than start_ts */
+	bool begun;   /* an earlier process may have written to the secondary */
+	bool resumed; /* and it got beyond start_ts */
 
-	uint64_t read_seq; /* every transaction up to here was read to its end */
-	tso_t read_ts;     /* its commitTs; start when nothing was read */
-	/* the first batches of a huge transaction were taken, its last was not */
-	bool partial;
-	size_t unflushed_bytes;               /* handed to the writer since its last flush */
+	uint64_t read_seq; /* all transactions up to this one are completely read */
+	tso_t read_ts;     /* its commitTs; `start` if none was read */
+	bool partial;      /* a huge transaction is being read, and its last batch has not come */
+	size_t unflushed_bytes;               /* given to the writer since its last flush */
 	struct strbuf frame;                  /* scratch */
 	tso_t meta_checkpoint, meta_resolved; /* durable */
-	/* the log's resolvedTs when we came: it may be ahead of us for a while. What is at or
-	 * before it is not written again */
+	/* the log's resolvedTs at the start, which can be ahead of what is read. Rows and DDLs up
+	 * to it are not written again. */
 	tso_t log_resolved;
-	/* the checkpoint that we resumed at, until it is known whether a DDL lies there; 0: it
-	 * is */
+	/* the checkpoint that it resumed from, until it is known whether a DDL has that commitTs;
+	 * then 0 */
 	tso_t ddl_ts;
 	int64_t next_flush_ns, next_meta_ns, next_collect_ns, next_publish_ns;
 	tso_t collected_to;
@@ -61,72 +59,70 @@ struct feed_run {
 	tso_t sample_ts; /* the newest sample of the primary's position */
 
 	struct left_out left;
-	struct feed_schema *schemas; /* what binlog.schema gave out */
-	/* a structure that the primary gave is sure when the log has been read to here: nothing
-	 * is announced before */
+	struct feed_schema *schemas; /* those given to the binary log's reader */
+	/* The primary told a structure when it was at this position. Until the log is read to
+	 * there, a DDL in between can prove it wrong, and no watermark advances. */
 	uint64_t horizon_seq;
-	/* to here the log has to be read until the structures that its maps told are sure; 0: all
-	 * are */
+	/* the same for structures that come from the log's table maps; 0: all are confirmed */
 	uint64_t wide_until;
 	struct charsets *charsets; /* of the primary: collations by number */
-	/* tables that the primary had changed by then: the secondary knows them, until their DDL
-	 * comes */
+	/* tables whose structure the primary had changed by then: until their DDL is read, the
+	 * secondary's structure is used */
 	struct table_name *unsure;
 	size_t n_unsure;
-	/* where it was when it did not answer; it is asked again when it has moved */
+	/* how far the secondary was when it did not answer: it is asked again once it has moved */
 	struct feed_reached stood_still;
-	/* to begin again at the checkpoint: a structure was not of its position */
-	bool again;
+	bool again; /* a structure was wrong for its position: restart from the checkpoint */
 };
 
-/* a connection to the primary, or NULL */
+/* The connection to the primary, which is made if there is none. */
 struct sql *feed_source(struct feed_run *r, struct err *e);
-int feed_stopping(void); /* the signal that asked us to end, or 0 */
+int feed_stopping(void); /* the signal that asked the process to end, or 0 */
 void feed_sleep_ms(int64_t ms);
 
 /* resume.c */
-int resume_find(struct feed_run *r, struct err *e); /* start, start_seq, resumed */
-/* deletes our log files that lie wholly behind keep */
+int resume_find(struct feed_run *r, struct err *e); /* sets start, start_seq, begun, resumed */
+/* deletes the changefeed's log files that are entirely after `keep` */
 int feed_log_trim(struct feed_run *r, tso_t keep, struct err *e);
-/* the checkpoint's table, where there is no log */
+/* makes the checkpoint's table, if there is no log */
 int resume_prepare(struct feed_run *r, struct err *e);
 int resume_save(struct feed_run *r, tso_t checkpoint, struct err *e);
-/* what an earlier life left out: beside the log, or where the checkpoint is */
+/* What earlier processes left out; kept beside the log, or with the checkpoint. */
 int feed_left_out_load(struct feed_run *r, struct err *e);
 int feed_left_out_save(struct feed_run *r, struct err *e);
 
-/* log.c: what must be durable before the next step. These wait while the store is out, up to
- * STORE_OUT_MS. */
+/* log.c: what must be durable before the next step. While the store is unavailable these wait, for
+ * STORE_OUT_MS at most. */
 int feed_flush(struct feed_run *r, struct err *e);
-/* tells what is flushed, releases it to the sink, keeps the status */
+/* writes meta up to what is flushed, releases that to the sink, and updates the status */
 int feed_meta(struct feed_run *r, struct err *e);
-/* whatever is due: flush, meta, collection, a failed sink */
+/* does what is due: flush, meta, deletion of old files; -1 also if the sink has failed */
 int feed_service(struct feed_run *r, struct err *e);
-/* announces the last sample when all of it was read */
+/* advances resolvedTs to the newest sample if everything up to it is read */
 void feed_advance(struct feed_run *r);
-/* everything at or before it was read, log and sink have it */
+/* resolvedTs is ts: everything up to it is read and given to log and sink */
 void feed_announce(struct feed_run *r, tso_t ts);
-/* while too much waits for the sink: in memory, or with a log on the disk */
+/* waits while too much is queued for the sink, in memory or (with a log) on disk */
 int feed_throttle(struct feed_run *r, struct err *e);
-/* whole: all of a transaction, which then is in one file of the log, if one can hold it. */
+/* whole: the rows are a complete transaction, which goes into one file of the log if it fits. */
 int feed_add_rows(struct feed_run *r, const struct redo_row *rows, size_t n, bool whole,
 		  struct err *e);
 int feed_add_ddl(struct feed_run *r, const struct redo_ddl *ddl, struct err *e);
-void feed_publish(struct feed_run *r); /* status */
+void feed_publish(struct feed_run *r); /* the status */
 
-/* schemas.c: structures of tables as they are where the log is read, and the reader's own
- * connection to the secondary. */
+/* schemas.c: the tables' structures at the position of the log that is being read, and the reader's
+ * own connection to the secondary. */
 int schemas_connect(struct feed_run *r, struct deadline d, struct err *e);
-/* after ERR_GONE: waits for the secondary, a minute at most */
+/* after ERR_GONE: waits up to a minute for the secondary */
 int schemas_reconnect(struct feed_run *r, struct err *e);
-/* map: of the rows that it is for; NULL: the place of the log where none are */
+/* map: of the rows that need the structure; NULL: at a position without rows */
 const struct table_schema *feed_schema_of(void *run, const char *db, const char *table,
 					  const struct table_map *map, int attempt, struct err *e);
 void feed_schemas_forget(struct feed_run *r);
-/* a transaction was read to its end */
+/* a transaction is completely read */
 void feed_schemas_read_to(struct feed_run *r, uint64_t seq);
-/* Before a DDL is taken: -1 (and r->again) when it changes a table whose structure the primary gave
- * as it was behind this DDL. */
+/* Call it before a DDL is used. -1 and r->again: the DDL changes a table for which the primary gave
+ * the structure from after this DDL. */
 int feed_schemas_sure(struct feed_run *r, const struct binlog_txn *ddl, struct err *e);
 void feed_schemas_free(struct feed_run *r);
 

@@ -244,8 +244,8 @@ int resume_find(struct feed_run *r, struct err *e)
 	}
 	r->read_seq = r->start_seq;
 	r->read_ts = r->start;
-	/* A DDL exactly at the checkpoint may not have run on the secondary: meta goes before it
-	 * (redo-log spec, section 6). */
+	/* A DDL exactly at the checkpoint may not have run on the secondary: meta is written
+	 * before it runs. */
 	if (r->resumed && r->start_seq > 0 &&
 	    tso_map_of_seq(r->map, r->start_seq, &ts, &(struct err)ERR_INIT) == 1 && ts == r->start)
 		r->ddl_ts = r->start;

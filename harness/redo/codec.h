@@ -1,5 +1,4 @@
-/* Record bodies and frames, byte for byte as TiCDC writes them (redo-log spec, sections 3 and 4).
- */
+/* Record bodies and frames, byte for byte as TiCDC writes them (docs/REDO-FORMAT.md). */
 #ifndef HARNESS_REDO_CODEC_H
 #define HARNESS_REDO_CODEC_H
 
@@ -33,7 +32,7 @@ int redo_meta_decode(struct redo_meta *m, const void *data, size_t n, struct err
 /* version 0: classic, two keys */
 void redo_meta_encode(struct strbuf *out, const struct redo_meta *m);
 
-/* File names (section 2.1). */
+/* File names. */
 enum redo_file_kind { REDO_FILE_OTHER, REDO_FILE_ROW, REDO_FILE_DDL, REDO_FILE_META };
 struct redo_name {
 	enum redo_file_kind kind;

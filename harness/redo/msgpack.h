@@ -1,5 +1,5 @@
 /* MessagePack, as far as the redo log uses it: a cursor that never leaves its bytes, and the
- * writer's integer forms (redo-log spec, 4.1). */
+ * integer forms that TiCDC writes. */
 #ifndef HARNESS_REDO_MSGPACK_H
 #define HARNESS_REDO_MSGPACK_H
 

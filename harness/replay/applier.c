@@ -49,7 +49,7 @@ static struct sql *session_once(const struct applier_opts *o, struct err *e)
 
 	if (!s)
 		return NULL;
-	/* The stock applier's session (redo-log spec, section 7). */
+	/* The session of `cdc redo apply`. */
 	strbuf_addstr(
 		&q,
 		"SET foreign_key_checks = 0, sql_mode = 'ALLOW_INVALID_DATES,IGNORE_SPACE,NO_AUTO_VALUE_ON_ZERO"

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "harness/base/arena.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "harness/sql/literal.h"
@@ -23,11 +24,6 @@ struct item { /* key, image and tokens follow, 8-byte aligned */
 };
 enum { ITEM_PUT = 1, ITEM_WILD = 2 };
 
-struct block {
-	struct block *next;
-	size_t used, size;
-	unsigned char bytes[];
-};
 struct run {
 	FILE *f;
 	char *buffer;
@@ -36,11 +32,11 @@ struct run {
 };
 
 struct commit_order {
-	size_t budget, used;
+	size_t budget, lists_bytes; /* of memory; what `items` takes */
 	char *tmp_dir;
 	struct row_layouts *shapes;
 	const struct row_layout *float_key, *timestamp;
-	struct block *blocks;
+	struct arena mem; /* of the items */
 	struct item **items;
 	size_t n, alloc, at;
 	uint64_t serial, spilled_bytes;
@@ -59,19 +55,10 @@ struct commit_order *commit_order_new(size_t memory_bytes, const char *tmp_dir)
 
 	o->budget = memory_bytes;
 	o->tmp_dir = xstrdup(tmp_dir);
+	o->mem.block_bytes = BLOCK;
 	o->shapes = row_layouts_new();
 	o->key = o->image = (struct strbuf)STRBUF_INIT;
 	return o;
-}
-
-static void blocks_free(struct commit_order *o)
-{
-	while (o->blocks) {
-		struct block *b = o->blocks;
-
-		o->blocks = b->next;
-		free(b);
-	}
 }
 
 void commit_order_free(struct commit_order *o)
@@ -84,7 +71,7 @@ void commit_order_free(struct commit_order *o)
 		free(o->runs[i].buffer);
 		free(o->runs[i].item);
 	}
-	blocks_free(o);
+	arena_release(&o->mem);
 	row_layouts_free(o->shapes);
 	free(o->runs);
 	free(o->heap);
@@ -245,24 +232,6 @@ static size_t item_bytes(const struct item *i)
 	       (((size_t)i->key_n + i->image_n + 7) & ~(size_t)7);
 }
 
-static void *bytes_take(struct commit_order *o, size_t n)
-{
-	struct block *b = o->blocks;
-
-	if (!b || b->size - b->used < n) {
-		size_t size = n > BLOCK ? n : BLOCK;
-
-		b = xmalloc(sizeof(*b) + size);
-		b->next = o->blocks;
-		b->used = 0;
-		b->size = size;
-		o->blocks = b;
-		o->used += size;
-	}
-	b->used += n;
-	return b->bytes + b->used - n;
-}
-
 static void sort(struct commit_order *o)
 {
 	if (o->n)
@@ -298,9 +267,9 @@ static int spill(struct commit_order *o, struct err *e)
 		goto out;
 	}
 	rewind(r.f);
-	blocks_free(o);
+	arena_release(&o->mem);
 	o->n = 0;
-	o->used = 0;
+	o->lists_bytes = 0;
 	rc = 0;
 out:
 	o->runs = xreallocarray(o->runs, o->n_runs + 1, sizeof(*o->runs));
@@ -338,7 +307,7 @@ static int add(struct commit_order *o, const struct redo_row *r, bool put, uint8
 	head.shape = shape;
 	head.key_n = (uint32_t)o->key.len;
 	head.image_n = (uint32_t)o->image.len;
-	item = bytes_take(o, item_bytes(&head));
+	item = arena_alloc(&o->mem, item_bytes(&head));
 	*item = head;
 	at = (unsigned char *)(item + 1);
 	memcpy(at, o->tokens, n_tokens * sizeof(uint64_t));
@@ -351,7 +320,7 @@ static int add(struct commit_order *o, const struct redo_row *r, bool put, uint8
 	}
 	assert(at + head.key_n + head.image_n <= (unsigned char *)item + item_bytes(&head));
 	o->items[o->n++] = item;
-	o->used += sizeof(struct item *) * 2;
+	o->lists_bytes += sizeof(struct item *) * 2;
 	return 0;
 }
 
@@ -380,7 +349,7 @@ int commit_order_add(struct commit_order *o, const struct redo_row *r, struct er
 		return -1;
 	if (r->n_columns && add(o, r, true, r->n_pre_columns && !moved ? 1 : 2, n, wild, e) < 0)
 		return -1;
-	return o->used > o->budget ? spill(o, e) : 0;
+	return o->lists_bytes + o->mem.bytes > o->budget ? spill(o, e) : 0;
 }
 
 /* ---- out ---- */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "harness/base/arena.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "harness/sql/schema.h"
@@ -50,19 +51,13 @@ struct mapper {
 	struct err err; /* of a spill */
 };
 
-struct block {
-	struct block *next;
-	size_t used, size;
-	unsigned char bytes[];
-};
-
 struct part {
 	FILE *f;
 	uint64_t bytes, keys;
 };
 
 struct merge {
-	size_t budget, used;
+	size_t budget, map_bytes; /* of memory; what the map takes */
 	char *tmp_dir;
 	struct row_layouts *shapes;
 	const struct row_layout *float_key, *timestamp;
@@ -70,7 +65,7 @@ struct merge {
 	size_t n, alloc;
 	uint32_t *slots; /* index + 1; 0 free */
 	size_t n_slots;
-	struct block *blocks;
+	struct arena mem; /* of the entries' data */
 	struct part part[PARTITIONS];
 	uint64_t spilled_keys, spilled_bytes;
 	struct strbuf key, image, old; /* of the change at hand */
@@ -86,6 +81,7 @@ struct merge *merge_new(size_t memory_bytes, const char *tmp_dir)
 
 	m->budget = memory_bytes;
 	m->tmp_dir = xstrdup(tmp_dir);
+	m->mem.block_bytes = BLOCK;
 	m->shapes = row_layouts_new();
 	m->key = m->image = m->old = (struct strbuf)STRBUF_INIT;
 	m->n_slots = 1 << 12;
@@ -93,16 +89,6 @@ struct merge *merge_new(size_t memory_bytes, const char *tmp_dir)
 	pthread_mutex_init(&m->mapper.lock, NULL);
 	pthread_cond_init(&m->mapper.changed, NULL);
 	return m;
-}
-
-static void blocks_free(struct merge *m)
-{
-	while (m->blocks) {
-		struct block *b = m->blocks;
-
-		m->blocks = b->next;
-		free(b);
-	}
 }
 
 void merge_free(struct merge *m)
@@ -117,7 +103,7 @@ void merge_free(struct merge *m)
 		if (m->part[i].f)
 			fclose(m->part[i].f);
 	}
-	blocks_free(m);
+	arena_release(&m->mem);
 	free(m->entries);
 	free(m->slots);
 	free(m->tmp_dir);
@@ -149,23 +135,9 @@ const struct row_layout *merge_float_key(const struct merge *m)
 	return m->float_key;
 }
 
-static unsigned char *bytes_take(struct merge *m, size_t n)
+static bool is_over(const struct merge *m)
 {
-	struct block *b = m->blocks;
-
-	n = (n + 7) & ~(size_t)7;
-	if (!b || b->size - b->used < n) {
-		size_t size = n > BLOCK ? n : BLOCK;
-
-		b = xmalloc(sizeof(*b) + size);
-		b->next = m->blocks;
-		b->used = 0;
-		b->size = size;
-		m->blocks = b;
-		m->used += size;
-	}
-	b->used += n;
-	return b->bytes + b->used - n;
+	return m->map_bytes + m->mem.bytes > m->budget;
 }
 
 /* ---- the map ---- */
@@ -225,7 +197,7 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 				  e->rank) < 0)
 			return;
 		if (need > e->data_cap) {
-			e->data = bytes_take(m, need + need / 8);
+			e->data = arena_alloc(&m->mem, need + need / 8);
 			e->data_cap = (uint32_t)(need + need / 8);
 			memcpy(e->data, key, in->key_n);
 		}
@@ -247,21 +219,21 @@ static void map_put(struct merge *m, const struct entry *in, const void *key, co
 	}
 	e = &m->entries[m->n++];
 	*e = *in;
-	e->data = bytes_take(m, need);
+	e->data = arena_alloc(&m->mem, need);
 	e->data_cap = (uint32_t)need;
 	memcpy(e->data, key, in->key_n);
 	memcpy(e->data + in->key_n, image, in->image_n);
 	m->slots[at] = (uint32_t)m->n;
-	m->used += ENTRY_BYTES;
+	m->map_bytes += ENTRY_BYTES;
 	assert(m->n * 2 <= m->n_slots); /* a probe finds a free slot */
 }
 
 static void map_clear(struct merge *m)
 {
-	blocks_free(m);
+	arena_release(&m->mem);
 	memset(m->slots, 0, m->n_slots * sizeof(*m->slots));
 	m->n = 0;
-	m->used = 0;
+	m->map_bytes = 0;
 }
 
 /* ---- partitions ---- */
@@ -296,7 +268,7 @@ static int spill(struct merge *m, struct err *e)
 	}
 	m->spilled_keys += m->n;
 	map_clear(m);
-	assert(!m->n && !m->blocks); /* no key is both in memory and in a file */
+	assert(!m->n && !m->mem.bytes); /* no key is both in memory and in a file */
 	return 0;
 }
 
@@ -391,7 +363,7 @@ static int map_batch(struct merge *m, const struct batch *b, struct err *e)
 		p += record_bytes(x);
 	}
 	assert(p == end); /* whole records */
-	return m->used > m->budget ? spill(m, e) : 0;
+	return is_over(m) ? spill(m, e) : 0;
 }
 
 static void *map_thread(void *arg)
@@ -485,7 +457,7 @@ static int put(struct merge *m, const struct entry *x, struct err *e)
 		return -1;
 	if (!t->running) {
 		map_put(m, x, m->key.buf, m->image.buf);
-		return m->used > m->budget ? spill(m, e) : 0;
+		return is_over(m) ? spill(m, e) : 0;
 	}
 	pthread_mutex_lock(&t->lock);
 	b = &t->batch[(t->head + t->n) % BATCHES];

@@ -11,35 +11,20 @@
 #define BLOCK ((size_t)256 << 10)
 #define TRIES 50
 
-struct batch_block {
-	struct batch_block *next;
-	size_t used, size;
-	unsigned char bytes[];
-};
-
 struct batch *batch_new(struct txn_point first)
 {
 	struct batch *b = xcalloc(1, sizeof(*b));
 
 	b->span.lo = first;
+	b->mem.block_bytes = BLOCK;
 	return b;
-}
-
-static void blocks_free(struct batch *b)
-{
-	while (b->blocks) {
-		struct batch_block *x = b->blocks;
-
-		b->blocks = x->next;
-		free(x);
-	}
 }
 
 void batch_free(struct batch *b)
 {
 	if (!b)
 		return;
-	blocks_free(b);
+	arena_release(&b->mem);
 	free(b->c);
 	free(b->tokens);
 	free(b);
@@ -47,7 +32,7 @@ void batch_free(struct batch *b)
 
 void batch_empty(struct batch *b)
 {
-	blocks_free(b);
+	arena_release(&b->mem);
 	b->n = b->bytes = b->n_tokens = b->n_deletes = b->n_keyless = 0;
 }
 
@@ -61,19 +46,8 @@ void batch_add(struct batch *b, const struct commit_order_row *r)
 {
 	size_t n = (size_t)r->change.key_n + r->change.image_n;
 	struct merge_change c = r->change;
-	unsigned char *at;
+	unsigned char *at = arena_alloc(&b->mem, n);
 
-	if (!b->blocks || b->blocks->size - b->blocks->used < n) {
-		size_t size = n > BLOCK ? n : BLOCK;
-		struct batch_block *x = xmalloc(sizeof(*x) + size);
-
-		x->next = b->blocks;
-		x->used = 0;
-		x->size = size;
-		b->blocks = x;
-	}
-	at = b->blocks->bytes + b->blocks->used;
-	b->blocks->used += n;
 	memcpy(at, c.key, c.key_n);
 	memcpy(at + c.key_n, c.image, c.image_n);
 	c.key = at;

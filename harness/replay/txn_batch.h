@@ -3,6 +3,7 @@
 #ifndef HARNESS_REPLAY_TXN_BATCH_H
 #define HARNESS_REPLAY_TXN_BATCH_H
 
+#include "harness/base/arena.h"
 #include "harness/replay/commit_order.h"
 #include "harness/replay/applier.h"
 #include "harness/replay/txn_progress.h"
@@ -25,7 +26,7 @@ struct batch {
 	uint64_t *tokens;
 	size_t n_tokens, alloc_tokens;
 	bool wild;
-	struct batch_block *blocks;
+	struct arena mem; /* of the rows */
 };
 struct batch *batch_new(struct txn_point first);
 void batch_free(struct batch *b);                                  /* NULL is fine */

@@ -1,5 +1,5 @@
-/* Table structure, read from information_schema: what the redo log, the binary log decoder, the
- * backup and the compare all need. */
+/* The structure of tables, from information_schema: for the redo log, the binary log's decoder, the
+ * backup and the comparison. A structure is owned by who loaded it. */
 #ifndef HARNESS_SQL_SCHEMA_H
 #define HARNESS_SQL_SCHEMA_H
 
@@ -8,7 +8,7 @@
 
 #include "harness/sql/sql.h"
 
-/* MySQL type codes as TiDB spells them (redo-log spec, section 4.3). */
+/* MySQL's type codes, as TiCDC writes them into the redo log. */
 enum column_type {
 	COL_TINY = 1,
 	COL_SHORT = 2,
@@ -34,10 +34,10 @@ enum column_type {
 	COL_BLOB = 252,
 	COL_VARSTRING = 253,
 	COL_STRING = 254,
-	COL_UNKNOWN = 0, /* a type that cannot be carried: sql_type names it */
+	COL_UNKNOWN = 0, /* a type that cannot be replicated; sql_type has its name */
 };
 
-/* Column flags of the redo log (redo-log spec, section 4.4). */
+/* TiCDC's column flags. */
 enum column_flag {
 	COLF_BINARY = 1,
 	COLF_HANDLE_KEY = 2,
@@ -54,23 +54,18 @@ struct column {
 	char *sql_type; /* "decimal(20,10) unsigned", as the server spells it */
 	enum column_type type;
 	uint32_t flags;
-	char *charset, *collation; /* "binary" for what is no text; collation "binary" then too */
-	unsigned length;           /* characters (text) or bytes (binary) declared; bits for BIT */
+	char *charset, *collation; /* both "binary" if it is not text */
+	unsigned length;           /* declared: characters of text, bytes of binary, bits of BIT */
 	unsigned decimals; /* scale of DECIMAL, fraction digits of TIME, DATETIME, TIMESTAMP */
-	bool is_virtual;   /* virtual generated: in no log */
-	char *expression;  /* of a generated column, as the server spells it; NULL: it is none */
-	/* Set by whoever compares, where the other side computes it otherwise, or may: a virtual
-	 * column's values count too. */
-	bool virtual_counts;
-	/* Set by whoever compares, where the other side has other members: an ENUM or SET counts
-	 * by the names of its members, not by their numbers. */
-	bool by_members;
-	/* TiDB on the other side keeps latin1 as UTF-8: the value counts as its UTF-8. Whoever
-	 * compares says so; schema_load() does not */
-	bool as_utf8;
+	bool is_virtual;   /* generated, not stored, and in no log */
+	char *expression;  /* of a generated column, as the server spells it; else NULL */
 	/* ROW START or ROW END of a system-versioned table: when this server wrote the row */
 	bool is_row_time;
-	unsigned ordinal; /* from 1 */
+	/* A comparison sets these; schema_load() leaves them false. */
+	bool virtual_counts; /* its values are compared although it is virtual */
+	bool by_members;     /* ENUM and SET: compared by the members' names, not numbers */
+	bool as_utf8;        /* compared as UTF-8: TiDB stores latin1 so */
+	unsigned ordinal;    /* from 1 */
 	bool auto_increment;
 	char **members; /* ENUM and SET */
 	size_t n_members;
@@ -81,61 +76,58 @@ struct index_key {
 	bool not_null; /* all its columns are NOT NULL */
 	int *columns;  /* positions in table_schema.columns */
 	size_t n_columns;
-	bool prefix; /* has a prefix part: finds no row by equality */
+	bool prefix; /* it indexes the prefix of a column: no lookup by equality */
 };
 struct table_schema {
 	char *db, *table;
 	struct column *columns; /* ordinal order, virtual ones included */
 	size_t n_columns;
-	struct index_key *uniques; /* primary key first, then by creation order */
+	struct index_key *uniques; /* primary key first, then in order of creation */
 	size_t n_uniques;
-	/* index in uniques of the handle key: the primary key, else the shortest, then oldest,
-	 * unique NOT NULL one; -1: none */
+	/* the handle key's index in uniques: the primary key, else the shortest unique key that is
+	 * NOT NULL, the older of equal ones; -1: none */
 	int handle;
 	char *create_sql; /* SHOW CREATE TABLE */
-	/* what its rows are read from, as it stands behind FROM; NULL: db.table */
-	char *rows_of;
-	char *condition; /* SQL that its rows must meet to count; NULL: none */
-	/* checksum.h may sum with CRC32C(): whoever compares says so of both sides;
-	 * schema_load() does not */
-	bool crc32c;
-	/* the two servers write DOUBLEs differently (1e15 is 1000000000000000 on TiDB): checksum.h
-	 * sums them in a form that they write alike */
-	bool portable_doubles;
-	/* they write one JSON value as different texts: whoever compares reads it itself, where the
-	 * sums differ */
+	/* A comparison sets these; schema_load() leaves them empty. */
+	char *rows_of;         /* what stands behind FROM; NULL: db.table */
+	char *condition;       /* only rows that meet this SQL are compared; NULL: all */
+	bool crc32c;           /* both servers have CRC32C() */
+	bool portable_doubles; /* the servers print DOUBLEs differently: 1e15 or 1000000000000000 */
+	/* the servers print equal JSON values differently: where the sums differ, the comparison
+	 * reads the values itself */
 	bool json_by_value;
 	bool without_json; /* checksum.h leaves JSON out */
-	/* one of the two servers has no MD5() (MySQL 9): checksum.h sums long values by SHA2() */
-	bool no_md5;
+	bool no_md5;       /* a server has no MD5() (MySQL 9): SHA2() instead */
 };
-/* ZEROFILL: MySQL and MariaDB fill the number's text up with zeros, TiDB does not. */
+/* ZEROFILL: MySQL and MariaDB pad the number's text with zeros, TiDB does not. */
 bool column_is_zerofill(const struct column *c);
-/* Did the server say that it has the table and cannot open it? A MERGE table over one that is gone,
- * a damaged or discarded file, an engine that is not loaded. */
+/* Is it the error of a table that exists and cannot be opened? A MERGE table over a missing one, a
+ * damaged or discarded file, an engine that is not loaded. */
 bool schema_cannot_open(const struct err *e);
 /* ERR_NOT_FOUND if absent */
 int schema_load(struct sql *s, const char *db, const char *table, struct table_schema *out,
 		struct err *e);
 void schema_release(struct table_schema *t);
-/* Databases that are the server's, its tools' or drtest's own, and never the user's: not backed up,
- * replicated or compared. X(name) each. */
-/* what drtest keeps on a secondary: its name is in secondaries that exist */
+
+/* drtest's own database on a secondary. Secondaries that exist have it under this name. */
 #define BOOKKEEPING_DB "drtest_feed"
 #define BOOKKEEPING_DB_QUOTED "`" BOOKKEEPING_DB "`"
+/* Databases of the server, its tools and drtest: never backed up, replicated or compared. X(name)
+ * for each. */
 #define SYSTEM_SCHEMAS(X)       \
 	X("mysql")              \
 	X("information_schema") \
 	X("performance_schema") \
 	X("sys") X("metrics_schema") X("inspection_schema") X("lightning_task_info") X("tidb_cdc")
 #define SYSTEM_SCHEMA_IN_SQL(name) "'" name "', "
-/* A condition on information_schema.EVENTS: with event_scheduler=DISABLED it is an error (1577). */
-#define EVENTS_SHOWN_SQL "@@event_scheduler <> 'DISABLED'"
-/* LOWER(TABLE_SCHEMA) NOT IN .. */
+/* the list in: LOWER(TABLE_SCHEMA) NOT IN … */
 #define SYSTEM_SCHEMAS_SQL "(" SYSTEM_SCHEMAS(SYSTEM_SCHEMA_IN_SQL) "'" BOOKKEEPING_DB "')"
+/* The first condition of each query of information_schema.EVENTS: without it the query fails (1577)
+ * where event_scheduler=DISABLED. */
+#define EVENTS_SHOWN_SQL "@@event_scheduler <> 'DISABLED'"
 bool schema_is_system(const char *db);
-int bookkeeping_make(struct sql *s, struct err *e); /* the database, where it is absent */
-/* what stands behind FROM */
+int bookkeeping_make(struct sql *s, struct err *e); /* makes the database if it does not exist */
+/* appends what stands behind FROM */
 void schema_add_from(struct strbuf *out, const struct table_schema *t);
 
 enum table_kind { TABLE_BASE, TABLE_VERSIONED, TABLE_SEQUENCE, TABLE_VIEW };
@@ -143,9 +135,8 @@ struct table_name {
 	char *db, *table;
 	enum table_kind kind;
 };
-/* The structure of n tables of one database, which stand in order of their names: two statements
- * for all of them and one for each, so that many tables cost no more than their number. out: n, the
- * caller's to release each; all are zeroed when it fails. */
+/* The structure of n tables of one database, sorted by name: two statements for all of them and one
+ * for each table. out: n structures, for the caller to release; all are zeroed when it fails. */
 int schema_load_tables(struct sql *s, const struct table_name *t, size_t n,
 		       struct table_schema *out, struct err *e);
 /* The tables, sequences and views of the user's databases (no system schemas), sorted. out: the

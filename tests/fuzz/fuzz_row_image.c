@@ -29,7 +29,7 @@ static void run_rows(struct row_plan *p, const struct binlog_rows *rows)
 {
 	struct strbuf image = STRBUF_INIT, key = STRBUF_INIT;
 	struct redo_column *out = xcalloc(row_plan_columns(p) + 1, sizeof(*out));
-	struct txn_mem mem = { 0 };
+	struct arena mem = { 0 };
 	struct err e = ERR_INIT;
 	const uint8_t *at = rows->p;
 
@@ -50,7 +50,7 @@ static void run_rows(struct row_plan *p, const struct binlog_rows *rows)
 		if (sum == UINT64_MAX)
 			abort();
 	}
-	txn_mem_release(&mem);
+	arena_release(&mem);
 	strbuf_release(&image);
 	strbuf_release(&key);
 	free(out);

@@ -95,7 +95,7 @@ static void a_row_becomes_values_without_its_virtual_columns(void **unused)
 				0xff, 0xfb, 0x2d, 0xcd, 0x7f, 0xff, 0xff, 0xf6 };
 	struct strbuf image = STRBUF_INIT, key = STRBUF_INIT;
 	struct redo_column out[6];
-	struct txn_mem mem = { 0 };
+	struct arena mem = { 0 };
 	struct err e = ERR_INIT;
 	const uint8_t *at = row;
 	struct row_plan *p = plan_of(types, 7, meta, sizeof(meta), columns, &e);
@@ -126,13 +126,13 @@ static void a_row_becomes_values_without_its_virtual_columns(void **unused)
 		assert_ptr_equal(at, cut);
 		free(cut);
 	}
-	txn_mem_release(&mem);
+	arena_release(&mem);
 	row_plan_free(p);
 	strbuf_release(&image);
 	strbuf_release(&key);
 }
 
-static const char *as_text(struct row_plan *p, const uint8_t *row, size_t n, struct txn_mem *mem)
+static const char *as_text(struct row_plan *p, const uint8_t *row, size_t n, struct arena *mem)
 {
 	struct strbuf image = STRBUF_INIT, key = STRBUF_INIT;
 	static char text[64];
@@ -182,7 +182,7 @@ static void temporal_values_of_the_old_format_are_read(void **unused)
 		{ BT_DATE, COL_DATE, { 0, 1, 0x5d, 0xd0, 0x0f }, 5, "2024-02-29" },
 		{ BT_DATE, COL_DATE, { 0, 1, 0xff, 0xff, 0xff }, 5, "refused" },
 	};
-	struct txn_mem mem = { 0 };
+	struct arena mem = { 0 };
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(old) / sizeof(old[0]); i++) {
@@ -200,7 +200,7 @@ static void temporal_values_of_the_old_format_are_read(void **unused)
 			assert_non_null(strstr(e.text, "d.t.c1"));
 		}
 	}
-	txn_mem_release(&mem);
+	arena_release(&mem);
 }
 
 static void a_schema_of_another_position_is_named(void **unused)
@@ -305,7 +305,7 @@ static void text_that_is_none_is_named_with_its_row(void **unused)
 				    { .type = COL_VARCHAR, .length = 20, .charset = ascii } };
 	struct strbuf image = STRBUF_INIT, key = STRBUF_INIT;
 	struct redo_column out[2];
-	struct txn_mem mem = { 0 };
+	struct arena mem = { 0 };
 	struct err e = ERR_INIT;
 	const uint8_t *at = row;
 	struct row_plan *p = plan_of(types, 2, meta, sizeof(meta), columns, &e);
@@ -322,7 +322,7 @@ static void text_that_is_none_is_named_with_its_row(void **unused)
 	row_plan_free(p);
 	strbuf_release(&image);
 	strbuf_release(&key);
-	txn_mem_release(&mem);
+	arena_release(&mem);
 }
 
 int main(void)
