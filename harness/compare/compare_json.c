@@ -70,7 +70,8 @@ static void mark(struct strbuf *out, const char *text, size_t n)
 	}
 }
 
-void json_form(struct strbuf *out, const char *text, size_t n)
+/* Appends a text that two JSON texts have in common exactly when they are of one value. */
+static void json_form(struct strbuf *out, const char *text, size_t n)
 {
 	struct strbuf marked = STRBUF_INIT;
 	json_t *j;

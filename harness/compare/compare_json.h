@@ -7,10 +7,8 @@
 #include "harness/compare/compare_rows.h"
 #include "harness/sql/checksum.h"
 
-/* Appends a text that two JSON texts have in common exactly when they are of one value: blanks,
- * escapes and the order of keys mean nothing, the last of equal keys counts, a number is a 64-bit
- * integer or a double. What is no JSON stands as it is. */
-void json_form(struct strbuf *out, const char *text, size_t n);
+/* Blanks, escapes and the order of keys mean nothing, the last of equal keys counts, a number is a
+ * 64-bit integer or a double. What is no JSON counts as it is. */
 bool json_same(const char *a, size_t a_len, const char *b, size_t b_len);
 
 /* Of a table with json_by_value: appends ",x,y,j.." to a list of columns: a row's sums without its
