@@ -20,13 +20,16 @@ EMBEDDED(harness_run_ways_lua);
 
 #define HOOK_INSTRUCTIONS 100000
 #define FRAMES_MAX 20
+#define SCRIPT_KIB_MAX (512 * 1024) /* garbage included */
 
-/* Interrupts a script that computes without end. */
-static void end_if_cancelled(lua_State *L, lua_Debug *ar)
+/* Interrupts a script that computes without end, or keeps without end what it computes. */
+static void end_if_due(lua_State *L, lua_Debug *ar)
 {
 	struct err e = ERR_INIT;
 
 	(void)ar;
+	if (lua_gc(L, LUA_GCCOUNT, 0) > SCRIPT_KIB_MAX)
+		lua_usage(L, "the script holds more than %d MiB of memory", SCRIPT_KIB_MAX / 1024);
 	if (!clock_cancelled())
 		return;
 	err_set(&e, ERR_CANCELLED, 0, "interrupted");
@@ -225,7 +228,7 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r,
 	luaJIT_setmode(s->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
 	if (lua_cpcall(s->L, open_state, &in))
 		return take_error(s->L, e);
-	lua_sethook(s->L, end_if_cancelled, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+	lua_sethook(s->L, end_if_due, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
 	chunk = xstrfmt("@%s", path);
 	rc = sandbox_load(s->L, s->source, s->source_bytes, chunk);
 	free(chunk);
