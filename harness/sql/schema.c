@@ -45,8 +45,15 @@ static const struct {
 	{ "json", COL_JSON, false },
 };
 
-/* 'a','it''s' : doubled quotes; the server shows no other escape here. */
-static void read_members(struct column *c, const char *list)
+/* Behind a backslash: how a server shows characters that would disturb. TiDB shows a backslash as
+ * it is, others double it. */
+static char escaped(char c, bool tidb)
+{
+	return c == 'n' ? '\n' : c == 'r' ? '\r' : c == '\\' && !tidb ? '\\' : 0;
+}
+
+/* 'a','it''s' */
+static void read_members(struct column *c, const char *list, bool tidb)
 {
 	const char *p = strchr(list, '(');
 
@@ -54,9 +61,10 @@ static void read_members(struct column *c, const char *list)
 		struct strbuf m = STRBUF_INIT;
 
 		for (p++; *p && (*p != '\'' || p[1] == '\''); p++) {
-			if (*p == '\'')
-				p++;
-			strbuf_addch(&m, *p);
+			char is = *p == '\\' ? escaped(p[1], tidb) : 0;
+
+			p += *p == '\'' || is;
+			strbuf_addch(&m, is ? is : *p);
 		}
 		c->members = xreallocarray(c->members, c->n_members + 1, sizeof(*c->members));
 		c->members[c->n_members++] = strbuf_detach(&m);
@@ -72,7 +80,7 @@ static const char *cell_text(const struct sql_rows *r, unsigned i)
 
 /* table, name, data_type, column_type, is_nullable, charset, collation, char length, octet length,
  * precision, scale, datetime precision, extra, generated, ordinal */
-static void read_column(struct table_schema *t, const struct sql_rows *r)
+static void read_column(struct table_schema *t, const struct sql_rows *r, bool tidb)
 {
 	struct column *c;
 	const char *type = cell_text(r, 2), *extra = cell_text(r, 12),
@@ -114,7 +122,7 @@ static void read_column(struct table_schema *t, const struct sql_rows *r)
 	else if (c->type == COL_TIME || c->type == COL_DATETIME || c->type == COL_TIMESTAMP)
 		c->decimals = (unsigned)strtoul(cell_text(r, 11), NULL, 10);
 	if (c->type == COL_ENUM || c->type == COL_SET)
-		read_members(c, c->sql_type);
+		read_members(c, c->sql_type, tidb);
 }
 
 static int column_position(const struct table_schema *t, const char *name)
@@ -190,7 +198,7 @@ static int load_columns(struct sql *s, const struct reading *all, struct err *e)
 		struct table_schema *t = table_read(all, cell_text(&r, 15), cell_text(&r, 0));
 
 		if (t)
-			read_column(t, &r);
+			read_column(t, &r, sql_flavor(s) == SQL_TIDB);
 	}
 	for (size_t i = 0; i < all->n; i++)
 		if (all->table[i].n_columns)

@@ -647,6 +647,17 @@ static void without_structure_values_tell_members_and_expressions_apart(void **u
 	assert_int_equal(r.verdict, VERDICT_PASS);
 	compare_result_release(&r);
 
+	/* a member as it is, not as the server shows it */
+	struct table_schema t;
+	struct err e = ERR_INIT;
+
+	pair_both("CREATE TABLE m (id INT PRIMARY KEY, e ENUM('a\\\\b','c\\nd','it''s'))");
+	assert_int_equal(schema_load(pair_conn[0], "d", "m", &t, &e), 0);
+	assert_string_equal(t.columns[1].members[0], "a\\b");
+	assert_string_equal(t.columns[1].members[1], "c\nd");
+	assert_string_equal(t.columns[1].members[2], "it's");
+	schema_release(&t);
+
 	pair_run(0, "CREATE TABLE g (id INT PRIMARY KEY, v INT, g INT AS (v + 1) VIRTUAL)");
 	pair_run(1, "CREATE TABLE g (id INT PRIMARY KEY, v INT, g INT AS (1 + v) VIRTUAL)");
 	pair_both("INSERT INTO g (id, v) VALUES (1,1),(2,NULL)");
