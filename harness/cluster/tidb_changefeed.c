@@ -224,7 +224,7 @@ static int ask(struct cluster *c, const struct tidb_feed *w, struct ticdc_feed *
 /* ---- watched */
 
 /* Why does nothing move? The two whom TiCDC waits for are asked; what they say is appended. */
-static void look_for_the_reason(const struct tidb_feed *w, struct strbuf *out)
+static void look_for_the_reason(const struct tidb_feed *w, int64_t still, struct strbuf *out)
 {
 	struct err why = ERR_INIT;
 	struct store *s =
@@ -252,6 +252,9 @@ static void look_for_the_reason(const struct tidb_feed *w, struct strbuf *out)
 		strbuf_addf(out, "its store and its sink respond (%s)",
 			    clock_mono_ns() - w->created_ns < SETTLES_NS
 				    ? "a new changefeed can stand still for that long"
+			    : w->failed && still > SETTLES_NS
+				    ? "TiCDC's new architecture can stay like this after an error "
+				      "of its store: TICDC-FAULTS, 12"
 				    : "after an outage, TiCDC waits up to 40 s between retries");
 }
 
@@ -261,6 +264,7 @@ static void watch(struct tidb_feed *w, const struct ticdc_feed *f, tso_t resolve
 	int64_t still;
 	struct strbuf why = STRBUF_INIT;
 
+	w->failed = !normal || (w->failed && f->checkpoint_ts == w->seen_checkpoint);
 	if (f->checkpoint_ts != w->seen_checkpoint || !normal)
 		w->checkpoint_moved_ns = now;
 	if (resolved != w->seen_resolved || !normal)
@@ -279,7 +283,7 @@ static void watch(struct tidb_feed *w, const struct ticdc_feed *f, tso_t resolve
 		    now - w->resolved_moved_ns >= STILL_NS ? "checkpoint and redo log have"
 							   : "its checkpoint has",
 		    still / S_NS);
-	look_for_the_reason(w, &why);
+	look_for_the_reason(w, still, &why);
 	snprintf(w->still, sizeof(w->still), "%.*s", (int)sizeof(w->still) - 1, why.buf);
 	strbuf_release(&why);
 	w->looked_ns = clock_mono_ns();

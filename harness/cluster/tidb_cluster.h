@@ -30,6 +30,7 @@ struct tidb_feed {
 	/* what moved when; all CLOCK_MONOTONIC */
 	tso_t seen_checkpoint, seen_resolved;
 	int64_t checkpoint_moved_ns, resolved_moved_ns, looked_ns, retrying_ns;
+	bool failed; /* it reported an error, and its checkpoint has not moved since */
 	/* "checkpoint and redo log have not moved for 12 s though …"; "": they move */
 	char still[900];
 };
