@@ -18,7 +18,7 @@ row() {
 }
 # An evil server: KIND PORT LOG
 cat >"$scratch/evil" <<'PY'
-import socket, struct, sys, threading
+import socket, struct, sys, threading, time
 kind, port, log = sys.argv[1], int(sys.argv[2]), open(sys.argv[3], 'ab', 0)
 def packet(seq, b): return struct.pack('<I', len(b))[:3] + bytes([seq]) + b
 def greeting(plugin, caps=0xffffffff & ~0x800):
@@ -31,6 +31,11 @@ def serve(c):
     try:
         if kind == 'silent':
             while c.recv(65536): pass
+        elif kind == 'drip': # a message of 64 KiB, for longer than anybody waits
+            c.sendall(b'\xff\xff\0\0\x0a')
+            for _ in range(600):
+                c.sendall(b'x')
+                time.sleep(0.5)
         elif kind == 'error':
             c.sendall(packet(0, b'\xff\xff\xff\x01\x01\x64\0\0\x03abcde'))
         elif kind == 'noise':
@@ -97,6 +102,8 @@ row "SQL server" "sends error 65535 before its greeting" "one error line" 3 '^dr
 expect "so do a load's connections" 3 '^drtest load: ' "$DRTEST" load oltp_write_only run --mysql-host=127.0.0.1 --mysql-port="$port" --mysql-user=u --time=1
 evil silent
 row "SQL server" "accepts the connection and sends nothing" "drtest gives up after seconds" 3 '^drtest diff: ' "${diff[@]}" "$(uri)"
+evil drip
+row "SQL server" "sends a byte now and then" "drtest gives up after half a minute" 3 'the login was not complete after 30 s' "${diff[@]}" "$(uri)"
 
 # ---- PD, TiCDC, the deployers
 evil endless
