@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/nearest.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
@@ -160,11 +161,22 @@ static int take_entry(lua_State *L, struct suite *s, const char *path, struct er
 		else if (!strcmp(key, "seeds") && take_values(L, &seeds) == 0)
 			continue;
 		else if (strcmp(key, "set") != 0 || !lua_istable(L, -1)) {
+			static const char *const known[] = { "seeds", "set" };
+			const char *meant = nearest(key, known, 2);
+
+			if (meant && strcmp(meant, key) != 0)
+				err_set(e, ERR_USAGE, 0,
+					"%s: an entry of runs has no field '%.40s': did you mean "
+					"'%s'?",
+					path, key, meant);
+			else
+				err_set(e, ERR_USAGE, 0,
+					"%s: an entry of runs has the name of a scenario, seeds "
+					"and set; '%.40s' is something else or has the wrong type "
+					"(options of drtest run are given to all: drtest suite %s "
+					"-- --on local)",
+					path, key, path);
 			lua_pop(L, 2);
-			err_set(e, ERR_USAGE, 0,
-				"%s: an entry of runs has the name of a scenario, seeds and set; "
-				"'%.40s' is something else or has the wrong type",
-				path, key);
 			goto out;
 		}
 	}
@@ -251,16 +263,18 @@ static int take_suite(lua_State *L, struct suite *s, const char *path, struct er
 			"this is not a suite: a suite returns a table, { suite = \"nightly\", "
 			"runs = { … } }");
 	lua_getfield(L, -1, "suite");
-	if (lua_type(L, -1) != LUA_TSTRING || !*lua_tostring(L, -1) ||
-	    strlen(lua_tostring(L, -1)) > 64 ||
+	if (lua_type(L, -1) != LUA_TSTRING)
+		return refuse_file(e, path,
+				   "this is not a suite: suite = \"name\" is missing (letters, "
+				   "digits, _ and -)");
+	if (!*lua_tostring(L, -1) || strlen(lua_tostring(L, -1)) > 64 ||
 	    lua_tostring(
 		    L,
 		    -1)[strspn(lua_tostring(L, -1),
 			       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")])
-		return refuse_file(
-			e, path,
-			"this is not a suite: suite = \"name\" is missing (letters, digits, _ "
-			"and -)");
+		return err_set(e, ERR_USAGE, 0,
+			       "%s: the name '%.80s' must be at most 64 letters, digits, _ and -",
+			       path, lua_tostring(L, -1));
 	s->name = xstrdup(lua_tostring(L, -1));
 	lua_pop(L, 1);
 	for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {

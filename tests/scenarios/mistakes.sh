@@ -48,6 +48,13 @@ drtest "a runbook's runs" 2 "--runs: the directory for runs: $scratch/none" runb
 expect "a watch's runs" 0 "^note: drtest redo: --runs: no rehearsal is reported so far: .*$scratch/none" "$DRTEST" redo watch --once --storage "file://$PWD/tests/fixtures/redo/small/log" --runs "$scratch/none"
 drtest "a place for a page" 3 "^drtest runbook: create $scratch/none/x: No such file or directory$" runbook --clusters examples/tiup-cluster.lua --output "$scratch/none/x"
 drtest "a forecast of no load" 2 "rows-per-s: '0' is not a number above 0" forecast --out "$scratch" --rows-per-s 0
+suite() { # NAME PATTERN LUA
+	printf '%s\n' "$3" >"$scratch/suite.lua"
+	drtest "$1" 2 "$2" suite "$scratch/suite.lua" --plan
+}
+suite "a suite's field" "suite.lua: an entry of runs has no field 'seed': did you mean 'seeds'" 'return { suite = "x", runs = { { "failover", seed = 1 } } }'
+suite "a suite's ground" "'on' is something else .*drtest suite .* -- --on local" 'return { suite = "x", runs = { { "failover", on = "moon" } } }'
+suite "a suite's name" "suite.lua: the name 'x y' must be at most 64 letters" 'return { suite = "x y", runs = { { "failover" } } }'
 drtest "a suite's line" 2 "^drtest suite: $scratch/file.lua:2: unexpected symbol" suite "$(printf 'return\n{ =' >"$scratch/file.lua"; echo "$scratch/file.lua")"
 
 # ---- a scenario

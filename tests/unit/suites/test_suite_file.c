@@ -120,7 +120,7 @@ static void bad_files(void **state)
 	(void)state;
 	refused("return 7", "this is not a suite");
 	refused("return { runs = {} }", "suite = \"name\" is missing");
-	refused("return { suite = '../x', runs = {} }", "suite = \"name\" is missing");
+	refused("return { suite = '../x', runs = {} }", "the name '../x' must be");
 	refused("return { suite = 'x' }", "runs = { … } is missing");
 	refused("return { suite = 'x', runs = {} }", "it has no run");
 	refused("return { suite = 'x', runs = {}, rnus = {} }", "field 'rnus'");
