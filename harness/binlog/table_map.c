@@ -140,7 +140,10 @@ static int take_column_names(struct table_map *m, const uint8_t *p, const uint8_
 	return p == end ? 0 : -1;
 }
 
-static bool is_number(const struct table_map_column *c)
+/* The metadata lists signedness and collations by kind of column. Bytes are text, too: their
+ * collation is 63. */
+enum kind { OTHER, NUMBER, TEXT, ENUM_OR_SET };
+static enum kind kind_of(const struct table_map_column *c)
 {
 	switch ((enum binlog_type)c->type) {
 	case BT_TINY:
@@ -151,44 +154,7 @@ static bool is_number(const struct table_map_column *c)
 	case BT_FLOAT:
 	case BT_DOUBLE:
 	case BT_NEWDECIMAL:
-	case BT_YEAR: return true;
-	case BT_DECIMAL_OLD:
-	case BT_NULL:
-	case BT_TIMESTAMP:
-	case BT_DATE:
-	case BT_TIME:
-	case BT_DATETIME:
-	case BT_NEWDATE:
-	case BT_VARCHAR:
-	case BT_BIT:
-	case BT_TIMESTAMP2:
-	case BT_DATETIME2:
-	case BT_TIME2:
-	case BT_BLOB_COMPRESSED:
-	case BT_VARCHAR_COMPRESSED:
-	case BT_JSON:
-	case BT_ENUM:
-	case BT_SET:
-	case BT_TINY_BLOB:
-	case BT_MEDIUM_BLOB:
-	case BT_LONG_BLOB:
-	case BT_BLOB:
-	case BT_VAR_STRING:
-	case BT_STRING:
-	case BT_GEOMETRY:
-	default: return false;
-	}
-}
-
-static bool is_enum_or_set(const struct table_map_column *c)
-{
-	return c->type == BT_ENUM || c->type == BT_SET;
-}
-
-/* Also of bytes: their collation is 63. */
-static bool is_text(const struct table_map_column *c)
-{
-	switch ((enum binlog_type)c->type) {
+	case BT_YEAR: return NUMBER;
 	case BT_STRING:
 	case BT_VAR_STRING:
 	case BT_VARCHAR:
@@ -198,31 +164,22 @@ static bool is_text(const struct table_map_column *c)
 	case BT_LONG_BLOB:
 	case BT_BLOB:
 	case BT_BLOB_COMPRESSED:
-	case BT_GEOMETRY: return true;
+	case BT_GEOMETRY: return TEXT;
+	case BT_ENUM:
+	case BT_SET: return ENUM_OR_SET;
 	case BT_DECIMAL_OLD:
-	case BT_TINY:
-	case BT_SHORT:
-	case BT_LONG:
-	case BT_FLOAT:
-	case BT_DOUBLE:
 	case BT_NULL:
 	case BT_TIMESTAMP:
-	case BT_LONGLONG:
-	case BT_INT24:
 	case BT_DATE:
 	case BT_TIME:
 	case BT_DATETIME:
-	case BT_YEAR:
 	case BT_NEWDATE:
 	case BT_BIT:
 	case BT_TIMESTAMP2:
 	case BT_DATETIME2:
 	case BT_TIME2:
 	case BT_JSON:
-	case BT_NEWDECIMAL:
-	case BT_ENUM:
-	case BT_SET:
-	default: return false;
+	default: return OTHER;
 	}
 }
 
@@ -232,7 +189,7 @@ static int take_signedness(struct table_map *m, const uint8_t *p, const uint8_t 
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < m->n_columns; i++) {
-		if (!is_number(&m->columns[i]))
+		if (kind_of(&m->columns[i]) != NUMBER)
 			continue;
 		if (n / 8 >= (size_t)(end - p))
 			return -1;
@@ -252,20 +209,20 @@ static bool take_number(const uint8_t **p, const uint8_t *end, uint64_t *out)
 
 /* One collation for each column of the kind, or one for all and those that have another: by their
  * place among the columns of the kind. */
-static int take_collations(struct table_map *m, bool (*of)(const struct table_map_column *c),
-			   bool with_default, const uint8_t *p, const uint8_t *end)
+static int take_collations(struct table_map *m, enum kind kind, bool with_default, const uint8_t *p,
+			   const uint8_t *end)
 {
 	uint64_t id = 0, at = 0, nth = 0;
 
 	if (with_default && !take_number(&p, end, &id))
 		return -1;
 	for (uint32_t i = 0; with_default && i < m->n_columns; i++)
-		if (of(&m->columns[i]))
+		if (kind_of(&m->columns[i]) == kind)
 			m->columns[i].collation = (unsigned)id;
 	for (uint32_t i = 0; i < m->n_columns && p < end; i++) {
 		const uint8_t *pair = p;
 
-		if (!of(&m->columns[i]))
+		if (kind_of(&m->columns[i]) != kind)
 			continue;
 		if (with_default && !take_number(&pair, end, &at))
 			return -1;
@@ -301,11 +258,11 @@ static int take_metadata(struct table_map *m, uint8_t what, const uint8_t *p, co
 	case META_SIGNEDNESS: return take_signedness(m, p, end);
 	case META_DEFAULT_CHARSET:
 	case META_COLUMN_CHARSET:
-		return take_collations(m, is_text, what == META_DEFAULT_CHARSET, p, end);
+		return take_collations(m, TEXT, what == META_DEFAULT_CHARSET, p, end);
 	case META_ENUM_AND_SET_DEFAULT_CHARSET:
 	case META_ENUM_AND_SET_COLUMN_CHARSET:
-		return take_collations(m, is_enum_or_set, what == META_ENUM_AND_SET_DEFAULT_CHARSET,
-				       p, end);
+		return take_collations(m, ENUM_OR_SET, what == META_ENUM_AND_SET_DEFAULT_CHARSET, p,
+				       end);
 	case META_SIMPLE_PRIMARY_KEY:
 	case META_PRIMARY_KEY_WITH_PREFIX:
 		return take_primary(m, what == META_PRIMARY_KEY_WITH_PREFIX, p, end);
