@@ -21,7 +21,7 @@
 /* looks at whether anybody gets through are at least so far apart */
 #define LOOK_NS 900000000ll
 #define EVENTS_MAX 64
-#define JOIN_STEP_NS 50000000
+#define JOIN_STEP_NS 1000000
 #define STUCK_CPU_NS INT64_C(2000000000)
 #define CONNECT_MS 10000 /* and 10 ms for each worker */
 #define OTHER_FDS 128    /* what the program needs beside its workers' sockets */
@@ -212,6 +212,7 @@ static void *thread_main(void *arg)
 		}
 	}
 	tick(t, clock_mono_ns(), true);
+	atomic_store(&t->ended, true);
 	return NULL;
 }
 
@@ -270,6 +271,7 @@ static int thread_run(struct engine_thread *t, struct err *e)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
+	atomic_store(&t->ended, false);
 	rc = pthread_create(&t->id, NULL, thread_main, t);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc) {
@@ -296,18 +298,13 @@ static bool join_thread(struct engine_thread *t)
 {
 	int64_t from = thread_cpu_ns(t);
 
-	for (;;) {
-		struct timespec until;
-
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += JOIN_STEP_NS;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		if (pthread_clockjoin_np(t->id, NULL, CLOCK_MONOTONIC, &until) != ETIMEDOUT)
-			return true;
-		if (thread_cpu_ns(t) - from > STUCK_CPU_NS)
+	while (!atomic_load(&t->ended)) {
+		nanosleep(&(struct timespec){ .tv_nsec = JOIN_STEP_NS }, NULL);
+		if (!atomic_load(&t->ended) && thread_cpu_ns(t) - from > STUCK_CPU_NS)
 			return false;
 	}
+	pthread_join(t->id, NULL);
+	return true;
 }
 
 int engine_join(struct load *l, struct err *e)

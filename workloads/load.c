@@ -282,6 +282,8 @@ int load_stop(struct load *l, struct deadline d, struct err *e)
 	l->started = false;
 	pthread_mutex_unlock(&l->lock);
 	for (unsigned i = 0; i < l->o.workers; i++) {
+		if (l->worker[i].thread && l->worker[i].thread->running)
+			continue; /* it computes without end: its books are its own */
 		if (l->worker[i].ledger && ledger_writer_flush(l->worker[i].ledger, e) < 0)
 			return -1;
 		if (l->worker[i].history && history_flush(l->worker[i].history, e) < 0)

@@ -69,6 +69,7 @@ struct engine_thread {
 	struct load *load;
 	pthread_t id;
 	bool running;
+	atomic_bool ended; /* its last act */
 	int epoll_fd;
 	struct script script; /* its own Lua state */
 	struct worker **worker;
