@@ -1,6 +1,6 @@
 """The ground of the hunter: three MariaDB servers (primary P, secondary S by the changefeed, R by replay of the log alone), the commit clock,
 the changefeed as a process, and the redo log whose collected files are kept aside. Nothing here judges."""
-import ctypes, json, os, pwd, re, shutil, signal, socket, struct, subprocess, threading, time
+import ctypes, json, os, pwd, re, shlex, shutil, signal, socket, struct, subprocess, threading, time
 import pymysql, xxhash
 
 SYSTEM = {'mysql', 'information_schema', 'performance_schema', 'sys', 'drtest_feed', 'drtest'}
@@ -157,7 +157,7 @@ def keeper(top):
     """The library that keeps a file which the changefeed removes; made once in a place."""
     library = top + '/keeper.so'
     if not os.path.exists(library):
-        subprocess.run([os.environ.get('CC', 'cc'), '-O1', '-shared', '-fPIC', '-o', library, os.path.dirname(os.path.abspath(__file__)) + '/keeper.c'], check=True)
+        subprocess.run(shlex.split(os.environ.get('CC', 'gcc')) + ['-O1', '-shared', '-fPIC', '-o', library, os.path.dirname(os.path.abspath(__file__)) + '/keeper.c'], check=True)
     return library
 
 class Feed:
