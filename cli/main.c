@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/version.h"
+#include "harness/os/proc.h"
 #include "harness/base/nearest.h"
 #include "harness/os/fs.h"
 #include "suites/scenario_find.h"
@@ -125,6 +126,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN); /* a lost connection is an error, not our end */
 	signal(SIGXFSZ, SIG_IGN); /* so is a file beyond `ulimit -f` */
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }); /* passwords are in memory */
+	guardian_is_drtest();
 	if (argc < 2) {
 		help(stderr);
 		return 2;

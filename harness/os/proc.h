@@ -115,7 +115,10 @@ void guardian_path(const char *path); /* remove this tree when we die (absolute 
  * may turn out to be another's */
 void guardian_directory(const char *path, const struct stat *st);
 void guardian_path_forget(const char *path);
-/* from now on: when we die, `drtest clean --undo` is run too (undo.h) */
+/* This program is drtest, so that its guardian may start it again; a test's program would begin its
+ * tests anew, for ever. */
+void guardian_is_drtest(void);
+/* from now on: when we die, `drtest clean --undo` is run too (undo.h), if this program is drtest */
 void guardian_undo(void);
 void guardian_stop(void); /* orderly end: kills and removes nothing */
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -416,6 +417,39 @@ static void the_guardian_forgets_what_it_is_told_to(void **unused)
 	kill(-pid_in_file("g.c"), SIGKILL); /* a group of its own */
 }
 
+/* Dies with an undo to be done; true: its guardian has started this program again for that. */
+static bool is_started_again(bool is_drtest)
+{
+	char undone[128];
+	struct err e = ERR_INIT;
+	pid_t pid;
+
+	in_dir(undone, "undone");
+	unlink(undone);
+	setenv("TEST_PROC_UNDONE", undone, 1);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	pid = fork();
+	if (pid == 0) {
+		if (is_drtest)
+			guardian_is_drtest();
+		if (guardian_start(&e) < 0)
+			_exit(1);
+		guardian_undo();
+		kill(getpid(), SIGKILL);
+	}
+	while (wait(NULL) > 0 || errno == EINTR)
+		;
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	return fs_exists(undone);
+}
+
+static void only_drtest_is_started_again_to_undo(void **unused)
+{
+	(void)unused;
+	assert_true(is_started_again(true));
+	assert_false(is_started_again(false));
+}
+
 static int clean_children(void **unused)
 {
 	static const char *const names[] = { "g.a", "g.b", "g.c" };
@@ -476,6 +510,8 @@ static void a_program_that_was_replaced_starts_itself_again(void **unused)
 
 int main(int argc, char **argv)
 {
+	if (argc == 3 && !strcmp(argv[1], "clean") && !strcmp(argv[2], "--undo"))
+		return fs_write_atomic(getenv("TEST_PROC_UNDONE"), "", 0, 0644, NULL) < 0;
 	if (argc == 2 && !strcmp(argv[1], "--self"))
 		return say_self_without_a_file(argv[0]);
 	const struct CMUnitTest tests[] = {
@@ -493,6 +529,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_cancelled_run_ends_a_wait),
 		cmocka_unit_test_setup(nothing_survives_a_killed_harness, clean_children),
 		cmocka_unit_test_setup(the_guardian_forgets_what_it_is_told_to, clean_children),
+		cmocka_unit_test(only_drtest_is_started_again_to_undo),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
