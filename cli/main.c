@@ -6,9 +6,9 @@
 
 #include "cli/commands.h"
 #include "cli/version.h"
-#include "harness/os/proc.h"
 #include "harness/base/nearest.h"
 #include "harness/os/fs.h"
+#include "harness/os/proc.h"
 #include "suites/scenario_find.h"
 
 static const struct {
