@@ -109,7 +109,7 @@ class Bench:
         return None if rc == 0 else 'redo apply --mode %s: exit %s: %s' % (mode, rc, said[-700:])
 
     def diff(self, a, b):
-        p = subprocess.run([self.drtest, 'diff', '--a', a.uri(), '--b', b.uri()], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        p = subprocess.run([self.drtest, 'diff', '--a', a.uri(), '--b', b.uri()], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors='replace',
                            timeout=300)
         return p.returncode, (p.stdout + p.stderr)[-600:]
 
