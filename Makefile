@@ -4,6 +4,8 @@
 BUILD ?= build
 SAN ?=
 CC = gcc
+# Debian's, which has the modules that the packages bring, whatever else stands on PATH before it
+PYTHON ?= $(or $(wildcard /usr/bin/python3),python3)
 # A warning is an error with the compiler that drtest is tested with; another one's new warnings stop nobody's build.
 WERROR ?= $(if $(filter 12%,$(shell $(CC) -dumpversion)),-Werror)
 VERSION := 0.1.0$(shell git describe --always --dirty 2>/dev/null | sed s/^/-g/)
@@ -52,17 +54,17 @@ PAIRS ?= 5
 ONLY ?=
 bench: bench-deps
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/bench/redo_tool $(BUILD)/tests/bench/floor
-	@python3 tests/bench/page.py $(BUILD)/drtest $(BUILD)/tests/bench/redo_tool $(BUILD)/tests/bench/floor $(BUILD)/bench.md --pairs $(PAIRS) --only "$(ONLY)"
+	@$(PYTHON) tests/bench/page.py $(BUILD)/drtest $(BUILD)/tests/bench/redo_tool $(BUILD)/tests/bench/floor $(BUILD)/bench.md --pairs $(PAIRS) --only "$(ONLY)"
 # Curves over size: pictures, figures and the table of docs/SCALE.md. ONLY=read,compare: these alone
 bench-scale: bench-deps
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/tests/bench/redo_tool $(BENCH_VERIFY)
-	@python3 tests/bench/scale.py $(BUILD)/drtest $(BUILD)/tests/bench/redo_tool $(BENCH_VERIFY) docs --only "$(ONLY)"
+	@$(PYTHON) tests/bench/scale.py $(BUILD)/drtest $(BUILD)/tests/bench/redo_tool $(BENCH_VERIFY) docs --only "$(ONLY)"
 # Is the forecast right? DRILLS=20 short drills with drawn options, each forecast from the others. FOLDER=…: it goes on there
 DRILLS ?= 20
 FOLDER ?= $(BUILD)/forecast
 bench-forecast: deps
 	@$(MAKE) --no-print-directory -j2 all
-	@python3 tests/bench/forecast.py $(BUILD)/drtest $(FOLDER) --drills $(DRILLS)
+	@$(PYTHON) tests/bench/forecast.py $(BUILD)/drtest $(FOLDER) --drills $(DRILLS)
 bench-backup: bench-deps
 	@$(MAKE) --no-print-directory -j2 all
 	@tests/bench/backup.sh $(BUILD)/drtest
