@@ -39,6 +39,19 @@ static void mark_text(char out[120], const struct stat *dir)
 		 (unsigned)geteuid());
 }
 
+/* Never over what is there. A file system that knows no such rename (EINVAL: NFS) replaces an empty
+ * directory alone, and a data directory has its lock from the beginning. */
+static int rename_new(const char *from, const char *to)
+{
+	int rc = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+
+	if (rc < 0 && errno == EINVAL)
+		rc = rename(from, to);
+	if (rc < 0 && errno == ENOTEMPTY)
+		errno = EEXIST;
+	return rc;
+}
+
 /* Gives the new directory its name, or the next one that is free: another drtest may run the same
  * scenario with the same seed since the same second, into another folder of runs. */
 static char *take_name(const char *run, const char *made, const struct stat *st, bool guarded)
@@ -50,7 +63,7 @@ static char *take_name(const char *run, const char *made, const struct stat *st,
 
 		if (guarded)
 			guardian_directory(dir, st);
-		if (renameat2(AT_FDCWD, made, AT_FDCWD, dir, RENAME_NOREPLACE) == 0)
+		if (rename_new(made, dir) == 0)
 			return dir;
 		error = errno;
 		if (guarded)
