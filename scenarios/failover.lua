@@ -9,7 +9,7 @@ return scenario {
   options = {
     tables      = { 10,    "tables to prepare", min = 1, max = 10000 },
     table_size  = { 10000, "rows of each", min = 1, max = 2147483647 },
-    load_tables = { 3,     "tables that the load writes to", max = 10000 },
+    load_tables = { 3,     "tables that the load writes to; all if there are fewer", max = 10000 },
     workers     = { 10,    "connections of the load", min = 1, max = 100000 },
     rate        = { 100,   "transactions per second of all connections together; 0: no limit", max = 10000000 },
     soak        = { "20s", "write load before the disaster" },
@@ -46,7 +46,7 @@ return scenario {
       primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
       -- TiCDC does not tell when it writes: a proxy before the secondary sees its flushes pass
       if t:on_tidb() and t:can_link() and opt.instant == "busy" then sink = t:link { "feed", secondary } end
-      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, load_tables = opt.load_tables,
+      load = t:load { "oltp_write_only", tables = opt.tables, table_size = opt.table_size, load_tables = math.min(opt.load_tables, opt.tables),
                       workers = opt.workers, rate = opt.rate }
       load:prepare { on = primary }
       load:start { on = primary }

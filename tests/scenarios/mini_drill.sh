@@ -12,6 +12,8 @@ run=$(find "$out" -mindepth 1 -maxdepth 1 -type d | head -n 1)
 for f in journal.jsonl.zst result.json report.html junit.xml ledger logs; do
 	[ -e "$run/$f" ] && ok || bad "the run folder lacks $f"
 done
+expect "README's small drill" 0 'PASS' "$DRTEST" run scenarios/failover.lua --on local --out "$scratch/small" \
+	--set tables=2 --set table_size=500 --set soak=2s
 python3 - "$run/result.json" <<'P' && ok || bad "result.json"
 import json, sys
 r = json.load(open(sys.argv[1]))
