@@ -1,3 +1,4 @@
+#include <locale.h>
 #include <signal.h>
 #include <errno.h>
 #include <stdio.h>
@@ -123,8 +124,9 @@ static int flush_output(int rc)
 
 int main(int argc, char **argv)
 {
-	signal(SIGPIPE, SIG_IGN); /* a lost connection is an error, not our end */
-	signal(SIGXFSZ, SIG_IGN); /* so is a file beyond `ulimit -f` */
+	signal(SIGPIPE, SIG_IGN);       /* a lost connection is an error, not our end */
+	signal(SIGXFSZ, SIG_IGN);       /* so is a file beyond `ulimit -f` */
+	setlocale(LC_CTYPE, "C.UTF-8"); /* a pattern's '?' is a character */
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }); /* passwords are in memory */
 	guardian_is_drtest();
 	if (argc < 2) {

@@ -19,6 +19,7 @@
 struct entry {
 	const char *db, *table;      /* into names, or a route's */
 	const struct table_name *is; /* its own name */
+	bool routed;
 };
 struct side_list {
 	struct table_name *names;
@@ -108,6 +109,39 @@ static bool is_wanted(struct planner *l, const char *db, const char *table)
 	return in;
 }
 
+static bool is_routed_to(const struct side_list *list, const char *db, const char *table)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (list->entry[i].routed && !strcmp(list->entry[i].db, db) &&
+		    !strcmp(list->entry[i].table, table))
+			return true;
+	return false;
+}
+
+/* As sync_diff_inspector has it: under a name that a route leads to, the target has the routed
+ * tables, and none that happens to have that name in the source. */
+static void leave_out_own_names(struct planner *l, struct side_list *list)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct entry *x = &list->entry[i];
+		char *name;
+
+		if (x->routed || (!routes_lead_to(l->p->c.o->routes, x->db, x->table) &&
+				  !is_routed_to(list, x->db, x->table))) {
+			list->entry[kept++] = *x;
+			continue;
+		}
+		name = xstrfmt("%s.%s", x->db, x->table);
+		compare_not_compared(&l->p->c, "table", name,
+				     "the source's own of that name: routes lead others to it, "
+				     "and none leads this one");
+		free(name);
+	}
+	list->n = kept;
+}
+
 static int list_side(struct planner *l, int side, struct err *e)
 {
 	struct side_list *list = &l->list[side];
@@ -117,14 +151,19 @@ static int list_side(struct planner *l, int side, struct err *e)
 	list->entry = xcalloc(list->n_names + 1, sizeof(*list->entry));
 	for (size_t i = 0; i < list->n_names; i++) {
 		const struct table_name *t = &list->names[i];
-		struct entry x = { t->db, t->table, t };
+		struct entry x = { t->db, t->table, t, false };
+		int routed =
+			side ? 0
+			     : routes_apply(l->p->c.o->routes, t->db, t->table, &x.db, &x.table, e);
 
-		if (!side &&
-		    routes_apply(l->p->c.o->routes, t->db, t->table, &x.db, &x.table, e) < 0)
+		if (routed < 0)
 			return -1;
+		x.routed = routed;
 		if (is_wanted(l, x.db, x.table))
 			list->entry[list->n++] = x;
 	}
+	if (!side && l->p->c.o->routes && l->p->c.o->routes->n)
+		leave_out_own_names(l, list);
 	if (list->n)
 		qsort(list->entry, list->n, sizeof(*list->entry), by_name);
 	return 0;
@@ -497,18 +536,16 @@ static int both_sides(struct planner *l, const struct entry *a, size_t n_a, cons
 			      kind_name(y));
 		return 0;
 	}
-	if (x == TABLE_SEQUENCE)
-		return strcmp(a->is->db, b->is->db) || strcmp(a->is->table, b->is->table)
-			       ? 0
-			       : compare_sequence(&l->p->c, l->s[0], l->s[1], b->is, e);
-	if (strcmp(a->is->db, b->is->db) != 0 || strcmp(a->is->table, b->is->table) != 0) {
+	if (n_a > 1 || strcmp(a->is->db, b->is->db) || strcmp(a->is->table, b->is->table)) {
 		char *name = xstrfmt("%s.%s", b->db, b->table);
 
-		compare_not_compared(&l->p->c, "view", name,
+		compare_not_compared(&l->p->c, kind_name(x), name,
 				     "its definition: it has another name on the other side");
 		free(name);
 		return 0;
 	}
+	if (x == TABLE_SEQUENCE)
+		return compare_sequence(&l->p->c, l->s[0], l->s[1], b->is, e);
 	if ((l->n_views & (l->n_views - 1)) == 0)
 		l->views =
 			xreallocarray(l->views, l->n_views ? l->n_views * 2 : 1, sizeof(*l->views));

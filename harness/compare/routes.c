@@ -3,6 +3,7 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <stdbool.h>
+#include <string.h>
 
 static bool pattern_fits(const char *pattern, const char *name)
 {
@@ -35,7 +36,16 @@ int routes_apply(const struct routes *r, const char *db, const char *table, cons
 		*to_db = (of_table ? of_table : of_db)->target_schema;
 	if (of_table && *of_table->target_table)
 		*to_table = of_table->target_table;
-	return 0;
+	return 1;
+}
+
+bool routes_lead_to(const struct routes *r, const char *db, const char *table)
+{
+	for (size_t i = 0; r && i < r->n; i++)
+		if (!strcmp(r->route[i].target_schema, db) &&
+		    !strcmp(r->route[i].target_table, table))
+			return true;
+	return false;
 }
 
 void routes_release(struct routes *r)

@@ -2,6 +2,7 @@
 #ifndef HARNESS_COMPARE_ROUTES_H
 #define HARNESS_COMPARE_ROUTES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "harness/base/err.h"
@@ -16,9 +17,11 @@ struct routes {
 	size_t n;
 };
 /* *to_db and *to_table: the given ones, or a route's. A rule for tables goes before one for the
- * whole db; two that fit are ERR_USAGE. */
+ * whole db; two that fit are ERR_USAGE. 1: a route fits; 0: none. */
 int routes_apply(const struct routes *r, const char *db, const char *table, const char **to_db,
 		 const char **to_table, struct err *e);
+/* Is it what a route for tables names as its target? */
+bool routes_lead_to(const struct routes *r, const char *db, const char *table);
 void routes_release(struct routes *r);
 
 #endif

@@ -13,7 +13,7 @@
 enum part_kind { PART_WILDCARD, PART_REGEX };
 struct part { /* of a sync_diff_inspector rule: the db's, or the table's */
 	enum part_kind kind;
-	char *pattern; /* fnmatch's, in small letters */
+	char *pattern; /* fnmatch's */
 	regex_t regex;
 };
 struct rule {
@@ -77,7 +77,7 @@ static void add_literal(struct strbuf *out, char c)
 {
 	if (strchr("*?[]\\", c))
 		strbuf_addch(out, '\\');
-	strbuf_addch(out, (char)tolower((unsigned char)c));
+	strbuf_addch(out, c);
 }
 
 static int take_quoted(const char **p, struct strbuf *out, const char *rule, struct err *e)
@@ -104,7 +104,7 @@ static int take_bracket(const char **p, struct strbuf *out, const char *rule, st
 	if (!end)
 		return refuse_rule(e, rule, "'[' has no ']'");
 	for (; *p <= end; (*p)++)
-		strbuf_addch(out, (char)tolower((unsigned char)**p));
+		strbuf_addch(out, **p);
 	return 0;
 }
 
@@ -223,9 +223,9 @@ static int read_part(const char **p, struct part *part, const char *rule, struct
 	return rc;
 }
 
-int table_filter_add_rule(struct table_filter *f, const char *rule, struct err *e)
+static int add_trimmed(struct table_filter *f, const char *rule, struct err *e)
 {
-	const char *p = rule + strspn(rule, " \t");
+	const char *p = rule;
 	struct rule *r;
 
 	if (!*p || *p == '#')
@@ -244,23 +244,30 @@ int table_filter_add_rule(struct table_filter *f, const char *rule, struct err *
 	p++;
 	if (read_part(&p, &r->table, rule, e) < 0)
 		return -1;
-	p += strspn(p, " \t");
 	return *p ? refuse_rule(e, rule, "more than db.table") : 0;
+}
+
+int table_filter_add_rule(struct table_filter *f, const char *rule, struct err *e)
+{
+	char *trimmed = xstrdup(rule + strspn(rule, " \t"));
+	size_t n = strlen(trimmed);
+	int rc;
+
+	while (n && strchr(" \t", trimmed[n - 1]))
+		n--;
+	trimmed[n] = '\0';
+	rc = add_trimmed(f, trimmed, e);
+	free(trimmed);
+	return rc;
 }
 
 /* ---- asking ---- */
 
 static bool part_matches(const struct part *p, const char *name)
 {
-	char small[260];
-	size_t i;
-
 	if (p->kind == PART_REGEX)
 		return !regexec(&p->regex, name, 0, NULL, 0);
-	for (i = 0; name[i] && i < sizeof(small) - 1; i++)
-		small[i] = (char)tolower((unsigned char)name[i]);
-	small[i] = '\0';
-	return p->pattern && !fnmatch(p->pattern, small, 0);
+	return p->pattern && !fnmatch(p->pattern, name, FNM_CASEFOLD);
 }
 
 static bool rule_matches(const struct rule *r, const char *db, const char *table)

@@ -1,6 +1,7 @@
 /* Which tables: rules in order, of which the last that matches decides. Shell patterns over
  * "db.table", or sync_diff_inspector's own rules (TiDB's table filter): db and table apart,
- * wildcards, `quoted` and "quoted" names, /regular expressions/, letters of either case. */
+ * wildcards, `quoted` and "quoted" names, /regular expressions/, letters of either case. '?' and
+ * '.' are a character where LC_CTYPE is of UTF-8. */
 #ifndef HARNESS_COMPARE_TABLE_FILTER_H
 #define HARNESS_COMPARE_TABLE_FILTER_H
 

@@ -36,7 +36,7 @@ struct feed_sink_opts {
 struct feed_sink *feed_sink_start(const struct feed_sink_opts *o, struct err *e);
 void feed_sink_free(struct feed_sink *s); /* what waits is dropped */
 /* What a server has for everybody, and what of it makes the same statement mean the same. */
-enum { FEED_GLOBALS = 9, FEED_GLOBAL_MAX = 127 };
+enum { FEED_GLOBALS = 11, FEED_GLOBAL_MAX = 127 };
 struct feed_globals {
 	char value[FEED_GLOBALS][FEED_GLOBAL_MAX + 1]; /* "": it has none of this name */
 	bool knows_zones;                              /* time zones by name */

@@ -134,6 +134,9 @@ static const struct {
 	{ "div_precision_increment", "generated columns would be computed differently" },
 	{ "default_week_format", "generated columns would be computed differently" },
 	{ "enforce_storage_engine", "tables would get another engine" },
+	{ "innodb_default_row_format",
+	  "tables would get another row format, which may not take their indexes" },
+	{ "innodb_compression_default", "tables would be compressed on one of them alone" },
 };
 
 int feed_globals_read(struct sql *s, struct feed_globals *out, struct err *e)

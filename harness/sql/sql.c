@@ -126,6 +126,8 @@ void sql_endpoint_text(const struct sql_endpoint *ep, struct strbuf *out)
 	" sql_quote_show_create = 1"
 static const char *const session_of[] = {
 	[SQL_MARIADB] = SESSION ", tx_read_only = 0, max_statement_time = 0"
+				" /*M!100304 , system_versioning_asof = DEFAULT */"
+				" /*M!100307 , alter_algorithm = 'DEFAULT' */"
 				" /*M!100502 , sql_if_exists = 0 */",
 	[SQL_MYSQL] = SESSION ", transaction_read_only = 0, max_execution_time = 0",
 	[SQL_TIDB] = SESSION ", tx_read_only = 0",

@@ -75,6 +75,10 @@ static void a_secondary_that_is_another_kind_of_server_is_refused(void **unused)
 		{ "SET GLOBAL old_mode = ''", "SET GLOBAL old_mode = DEFAULT", "old_mode" },
 		{ "SET GLOBAL enforce_storage_engine = 'MyISAM'",
 		  "SET GLOBAL enforce_storage_engine = NULL", "enforce_storage_engine" },
+		{ "SET GLOBAL innodb_default_row_format = 'compact'",
+		  "SET GLOBAL innodb_default_row_format = DEFAULT", "innodb_default_row_format" },
+		{ "SET GLOBAL innodb_compression_default = 1",
+		  "SET GLOBAL innodb_compression_default = 0", "innodb_compression_default" },
 		{ "CREATE EVENT d.tick ON SCHEDULE EVERY 1 DAY DO SET @x = 1", "DROP EVENT d.tick",
 		  "the event d.tick" },
 	};
@@ -128,6 +132,7 @@ static void globals_of_the_secondary_do_not_change_a_row(void **unused)
 		{ "sql_quote_show_create", "0" },
 		{ "sql_big_selects", "0" },
 		{ "max_join_size", "1" },
+		{ "alter_algorithm", "'INSTANT'" },
 	};
 	enum { N = sizeof(odd) / sizeof(odd[0]) };
 	struct strbuf was[N];

@@ -61,6 +61,11 @@ config '["d.*", "!d.t*", "d.t1"]'
 expect "the last rule that matches decides: in" 1 'data of .d.\..t1. is not equal' "$DRTEST" diff --config "$scratch/c.toml"
 config '["d.*", "d.t1", "!d.t?"]'
 expect "the last rule that matches decides: out" 0 'A total of 1 table have been compared and all are equal' "$DRTEST" diff --config "$scratch/c.toml"
+AB "CREATE TABLE d.\`ü1\` LIKE d.t"
+B "INSERT INTO d.\`ü1\` VALUES (1,1,1)"
+config '[" d.?1 "]'
+expect "a pattern's '?' is a character" 1 'data of .d.\..ü1. is not equal' "$DRTEST" diff --config "$scratch/c.toml"
+AB "DROP TABLE d.\`ü1\`"
 config '["nosuch.*"]'
 expect "a rule that matches nothing" 2 "'nosuch" "$DRTEST" diff --config "$scratch/c.toml"
 config '["d.t2"]' 'target-configs = ["c"]

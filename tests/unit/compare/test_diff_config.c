@@ -214,15 +214,17 @@ static void routes_ranges_and_snapshots_are_taken(void **state)
 		    !c.down_snapshot);
 	assert_string_equal(c.changefeed, "f");
 	assert_string_equal(c.tables[0].condition, "id > 5");
-	assert_int_equal(routes_apply(&c.routes, "s_a", "T1", &db, &table, &e), 0);
+	assert_int_equal(routes_apply(&c.routes, "s_a", "T1", &db, &table, &e), 1);
 	assert_string_equal(db, "s");
 	assert_string_equal(table, "t");
 	/* of the whole db */
-	assert_int_equal(routes_apply(&c.routes, "s_a", "other", &db, &table, &e), 0);
+	assert_int_equal(routes_apply(&c.routes, "s_a", "other", &db, &table, &e), 1);
 	assert_string_equal(db, "z");
 	assert_string_equal(table, "other");
 	assert_int_equal(routes_apply(&c.routes, "else", "t1", &db, &table, &e), 0);
 	assert_string_equal(db, "else");
+	assert_true(routes_lead_to(&c.routes, "s", "t"));
+	assert_false(routes_lead_to(&c.routes, "z", "t"));
 	diff_config_release(&c);
 }
 

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,6 +56,9 @@ static void rules_are_tidbs(void **unused)
 	check(false, "/(?:ab|cd)/.*", "xabx.t;cd.t;-ef.t");
 	check(false, "  # a comment;a.b", "a.b");
 	check(false, "x.[!ab]", "x.c;-x.a");
+	check(false, " d.t \t", "d.t");
+	check(false, "d.t?;é*./^ñ.$/", "d.té;-d.t12;É1.ñü;-é.ñ");
+	check(true, "d.t?;!d.t[é-ü]", "d.tx;-d.tö");
 }
 
 static void what_a_rule_cannot_mean_is_refused(void **unused)
@@ -98,6 +102,8 @@ int main(void)
 					    cmocka_unit_test(rules_are_tidbs),
 					    cmocka_unit_test(what_a_rule_cannot_mean_is_refused),
 					    cmocka_unit_test(a_rule_that_matched_nothing_is_told) };
+
+	setlocale(LC_CTYPE, "C.UTF-8"); /* as cli/main.c does */
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
