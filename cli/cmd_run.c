@@ -22,7 +22,7 @@
 #include "reports/report.h"
 #include "reports/run_history.h"
 #include "suites/suite_file.h"
-#include "workloads/lua_load.h"
+#include "workloads/bindings/lua_load.h"
 
 #define SETS_MAX 64
 #define RESULT_BYTES_MAX ((size_t)64 << 20)

@@ -88,91 +88,142 @@ static int leave(const struct load_run *r, struct load_words *words, const struc
 	return rc;
 }
 
-static int run_load(struct load_run *r, struct load *l, struct err *e)
-{
-	/* of the last interval, its difference, and what came before the warm-up's end */
-	struct load_total *t = xcalloc(4, sizeof(*t)), *now = &t[0], *before = &t[1], *span = &t[2],
-			  *warm = &t[3];
-	int64_t start, end, next, warm_at, step = (int64_t)(r->interval_s * 1e9);
-	struct err first = ERR_INIT;
-	int rc = -1, interrupted;
-	bool all_lost, quiet = false;
-	struct load_words *words = NULL;
-	struct follower *search = NULL;
-	unsigned rounds = 0;
-	int led = 0;
+/* What a run measures. */
+struct measured {
+	struct load_total now, before; /* before: what `now` was an interval ago */
+	struct load_total span;        /* the last interval: the difference of the two */
+	struct load_total warm;        /* what is to be subtracted: all up to the warm-up's end */
+	bool all_lost;                 /* no worker has a connection any more */
+};
 
-	if (load_start(l, &r->ep, r->o.cluster, e) < 0)
-		goto out;
-	r->ran = true;
-	start = r->o.start_at_ns ? r->o.start_at_ns : clock_mono_ns();
-	warm_at = r->warmup_s > 0 ? start + (int64_t)(r->warmup_s * 1e9) : INT64_MAX;
-	end = r->time_s > 0 ? start + (int64_t)((r->time_s + r->warmup_s) * 1e9) : INT64_MAX;
-	next = step ? start + step : INT64_MAX;
-	if (r->shards)
-		words = load_words_start(r->rendezvous, &r->o, l, start);
-	if (r->follow) {
-		search = follower_new(r->rendezvous, &r->o, l, start, &first);
-		led = search ? 0 : -1;
-	}
-	while (!led && clock_mono_ns() < end && load_running(l) && !clock_cancelled()) {
+/* When a run does what, on the monotonic clock; INT64_MAX: never. */
+struct timetable {
+	int64_t start_ns, warm_ns, end_ns;
+	int64_t next_ns, step_ns; /* the next line of figures, and the time between two */
+};
+
+static struct timetable plan_times(const struct load_run *r)
+{
+	int64_t step = (int64_t)(r->interval_s * 1e9);
+	struct timetable t = {
+		.step_ns = step, .warm_ns = INT64_MAX, .end_ns = INT64_MAX, .next_ns = INT64_MAX
+	};
+
+	t.start_ns = r->o.start_at_ns ? r->o.start_at_ns : clock_mono_ns();
+	if (r->warmup_s > 0)
+		t.warm_ns = t.start_ns + (int64_t)(r->warmup_s * 1e9);
+	if (r->time_s > 0)
+		t.end_ns = t.start_ns + (int64_t)((r->time_s + r->warmup_s) * 1e9);
+	if (step)
+		t.next_ns = t.start_ns + step;
+	return t;
+}
+
+/* Until the time is over, all workers have ended, a signal comes, or the search ends the run:
+ * that moment is t->end_ns then. 0, or -1 with *why: the search can no longer be followed. */
+static int watch_load(const struct load_run *r, struct load *l, struct timetable *t,
+		      struct measured *m, struct load_words *words, struct err *why)
+{
+	struct follower *search =
+		r->follow ? follower_new(r->rendezvous, &r->o, l, t->start_ns, why) : NULL;
+	int led = r->follow && !search ? -1 : 0;
+	bool quiet = false;
+	unsigned rounds = 0;
+
+	while (!led && clock_mono_ns() < t->end_ns && load_running(l) && !clock_cancelled()) {
 		int64_t at = clock_mono_ns();
 
-		if (at >= warm_at) {
-			take(warm, l, start);
-			load_words_warm(words, warm);
-			warm_at = INT64_MAX;
+		if (at >= t->warm_ns) {
+			take(&m->warm, l, t->start_ns);
+			load_words_warm(words, &m->warm);
+			t->warm_ns = INT64_MAX;
 		}
-		if (at >= next) {
-			print_interval(r, l, start, now, before, span);
-			next += step;
+		if (at >= t->next_ns) {
+			print_interval(r, l, t->start_ns, &m->now, &m->before, &m->span);
+			t->next_ns += t->step_ns;
 		}
 		if (++rounds % QUIET_ROUNDS == 0)
 			tell_quiet(r, l, &quiet);
 		if (search)
-			led = follower_look(search, &first);
+			led = follower_look(search, why);
 		pause_ms(2, deadline_in_ms(1000));
 	}
-	all_lost = !load_running(l) && !r->o.events;
-	end = clock_mono_ns();
-	interrupted = clock_cancelled();
-	clock_cancel_reset(); /* transactions under way may still end */
+	m->all_lost = !load_running(l) && !r->o.events;
+	t->end_ns = clock_mono_ns();
 	follower_free(search);
-	/* the search's silence, if it was that, is told before what the end brings */
-	rc = load_stop(l, deadline_in_ms(STOP_MS), led < 0 ? NULL : &first);
-	rc = led < 0 ? -1 : rc;
-	load_get_quiet(l, &now->quiet);
-	take(now, l, start);
-	now->seconds = (double)(end - start) / 1e9;
-	load_total_subtract(now, warm);
-	now->workers = r->o.workers;
-	now->shards = r->shards ? 1 : 0;
-	if (rc == 0 && load_error(l, &first) < 0)
-		rc = -1;
-	if (rc == 0 && all_lost)
-		rc = err_set(&first, ERR_GONE, 0, "all %u workers lost their connections to %s:%u",
-			     r->o.workers, r->ep.host, r->ep.port);
-	/* the figures up to an error are kept */
-	if (r->json) {
-		json_t *j = load_total_json(r->name, r->o.seed, now, r->histogram);
+	return led < 0 ? -1 : 0;
+}
 
-		if (rc < 0)
-			json_object_set_new(j, "error", json_string(first.text));
+/* Ends the load and takes its totals, those of a failure too. watched: what watch_load() returned,
+ * with its reason in *why. */
+static int end_load(const struct load_run *r, struct load *l, const struct timetable *t,
+		    int watched, struct measured *m, struct err *why)
+{
+	int rc;
+
+	/* the search's silence, if it was that, is told before what the end brings */
+	rc = load_stop(l, deadline_in_ms(STOP_MS), watched < 0 ? NULL : why);
+	if (watched < 0)
+		rc = -1;
+	load_get_quiet(l, &m->now.quiet);
+	take(&m->now, l, t->start_ns);
+	m->now.seconds = (double)(t->end_ns - t->start_ns) / 1e9;
+	load_total_subtract(&m->now, &m->warm);
+	m->now.workers = r->o.workers;
+	m->now.shards = r->shards ? 1 : 0;
+	if (rc == 0 && load_error(l, why) < 0)
+		rc = -1;
+	if (rc == 0 && m->all_lost)
+		rc = err_set(why, ERR_GONE, 0, "all %u workers lost their connections to %s:%u",
+			     r->o.workers, r->ep.host, r->ep.port);
+	return rc;
+}
+
+/* error: NULL, or why the run failed: the figures up to there are shown. */
+static void print_total(const struct load_run *r, struct load_total *total, const char *error)
+{
+	if (r->json) {
+		json_t *j = load_total_json(r->name, r->o.seed, total, r->histogram);
+
+		if (error)
+			json_object_set_new(j, "error", json_string(error));
 		json_dumpf(j, stdout, JSON_INDENT(1));
 		putchar('\n');
 		json_decref(j);
 	} else {
-		load_print_final(r, now);
+		load_print_final(r, total);
 	}
 	fflush(stdout);
-	if (r->shards && leave(r, words, now, rc < 0, interrupted, &first) < 0)
+}
+
+static int run_load(struct load_run *r, struct load *l, struct err *e)
+{
+	struct measured *m = xcalloc(1, sizeof(*m));
+	struct load_words *words = NULL;
+	struct err why = ERR_INIT;
+	struct timetable times;
+	bool interrupted;
+	int rc = -1;
+
+	if (load_start(l, &r->ep, r->o.cluster, e) < 0)
+		goto out;
+	r->ran = true;
+	times = plan_times(r);
+	if (r->shards)
+		words = load_words_start(r->rendezvous, &r->o, l, times.start_ns);
+	rc = watch_load(r, l, &times, m, words, &why);
+	interrupted = clock_cancelled();
+	clock_cancel_reset(); /* transactions under way may still end */
+	rc = end_load(r, l, &times, rc, m, &why);
+	print_total(r, &m->now, rc < 0 ? why.text : NULL);
+	if (r->shards && leave(r, words, &m->now, rc < 0, interrupted, &why) < 0)
 		rc = -1;
 	if (rc < 0)
-		*e = first;
+		*e = why;
 	else if (interrupted && (r->time_s > 0 || r->follow))
 		rc = err_set(e, ERR_CANCELLED, 0, "interrupted");
 out:
-	free(t);
+	free(m);
 	return rc;
 }
 

@@ -361,57 +361,121 @@ static int sees_all(const struct sql_endpoint *from, struct deadline d, struct e
 	return rc;
 }
 
-int backup_run(struct store *to, const struct backup_opts *o, struct backup_result *r,
-	       struct err *e)
+/* 0, or -1: refused before anything is opened. Takes o->tidb_snapshot into r->backup_ts. */
+static int check_opts(struct store *to, const struct backup_opts *o, unsigned threads,
+		      struct backup_result *r, struct err *e)
 {
-	unsigned threads = o->threads ? o->threads : 4;
-	struct backup b = { .to = to };
-	struct strbuf left_out = STRBUF_INIT;
-	int64_t start = clock_mono_ns();
-	int rc = -1;
-
-	*r = (struct backup_result){ 0 };
 	if (threads > WORK_THREADS_MAX)
 		return err_set(e, ERR_USAGE, 0, "%u threads: at most %u", threads,
 			       WORK_THREADS_MAX);
 	if (o->tidb_snapshot && !tso_parse(o->tidb_snapshot, &r->backup_ts))
 		return err_set(e, ERR_USAGE, 0, "tidb_snapshot \"%.40s\" is not a TSO",
 			       o->tidb_snapshot);
-	if (refuse_used(to, e) < 0)
+	return refuse_used(to, e);
+}
+
+static int open_snapshot(struct backup *b, const struct backup_opts *o, unsigned threads,
+			 struct backup_result *r, struct err *e)
+{
+	struct snapshot *s = &b->snapshot;
+
+	if (sees_all(&o->from, b->work.deadline, e) < 0 ||
+	    snapshot_open(s, &o->from, threads, o->tidb_snapshot, b->work.deadline, e) < 0)
 		return -1;
-	work_init(&b.work, o->rate_bytes_per_s, o->deadline);
-	if (sees_all(&o->from, b.work.deadline, e) < 0 ||
-	    snapshot_open(&b.snapshot, &o->from, threads, o->tidb_snapshot, b.work.deadline, e) < 0)
-		goto out;
-	r->queue_us = (clock_mono_ns() - start) / 1000;
-	r->locked = b.snapshot.locked;
-	r->backup_seq = b.snapshot.seq;
-	if (*b.snapshot.tidb_ts && !tso_parse(b.snapshot.tidb_ts, &r->backup_ts)) {
-		err_set(e, ERR_BAD_DATA, 0, "TiDB's \"%s\" is not a TSO", b.snapshot.tidb_ts);
-		goto out;
-	}
-	for (unsigned i = 0; i < b.snapshot.n; i++) /* text comes as it is stored */
-		if (sql_exec(b.snapshot.conn[i], e, "SET SESSION sql_mode = ''") < 0)
-			goto out;
-	catalog_left_out(b.snapshot.conn[0], &b.snapshot.catalog, &left_out);
+	r->locked = s->locked;
+	r->backup_seq = s->seq;
+	if (*s->tidb_ts && !tso_parse(s->tidb_ts, &r->backup_ts))
+		return err_set(e, ERR_BAD_DATA, 0, "TiDB's \"%s\" is not a TSO", s->tidb_ts);
+	return 0;
+}
+
+static int exec_on_all(struct snapshot *s, const char *statement, struct err *e)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (sql_exec(s->conn[i], e, "%s", statement) < 0)
+			return -1;
+	return 0;
+}
+
+static void name_left_out(struct snapshot *s, struct backup_result *r)
+{
+	struct strbuf left_out = STRBUF_INIT;
+
+	catalog_left_out(s->conn[0], &s->catalog, &left_out);
 	snprintf(r->warnings, sizeof(r->warnings),
 		 left_out.len < sizeof(r->warnings) ? "%s" : "%.4000s ...", left_out.buf);
-	if (plan(&b, e) < 0)
-		goto out;
-	for (unsigned i = 0; i < b.snapshot.n; i++)
-		if (sql_exec(b.snapshot.conn[i], e, "SET SESSION character_set_results = NULL") < 0)
-			goto out;
-	b.manifest.source_version = xstrdup(sql_server_version(b.snapshot.conn[0]));
-	b.work.progress = o->progress;
-	b.work.progress_arg = o->progress_arg;
+	strbuf_release(&left_out);
+}
+
+/* total_bytes is the server's estimate; without it there is nothing to compare progress with. */
+static void begin_progress(struct backup *b, const struct backup_opts *o)
+{
+	b->work.progress = o->progress;
+	b->work.progress_arg = o->progress_arg;
 	if (o->progress &&
 	    sql_value_u64(
-		    b.snapshot.conn[0], &b.work.total_bytes, NULL,
+		    b->snapshot.conn[0], &b->work.total_bytes, NULL,
 		    "SELECT IFNULL(SUM(DATA_LENGTH), 0) FROM "
 		    "information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) <
 		    0)
-		/* the server's estimate; without it there is nothing to tell */
-		b.work.total_bytes = 0;
+		b->work.total_bytes = 0;
+}
+
+/* Last: a backup without a manifest is none. */
+static int write_manifest(struct backup *b, struct backup_result *r, struct err *e)
+{
+	b->manifest.backup_ts = r->backup_ts;
+	b->manifest.backup_seq = r->backup_seq;
+	for (size_t i = 0; i < b->n_tables; i++) {
+		struct manifest_table *mt = &b->manifest.tables[i];
+
+		mt->sum = (uint64_t)b->tables[i].sum_a << 32 | b->tables[i].sum_b;
+		if (mt->n_chunks)
+			qsort(mt->chunks, mt->n_chunks, sizeof(*mt->chunks), by_key);
+		r->rows += mt->rows;
+	}
+	r->tables = b->n_tables;
+	r->size_bytes = b->size_bytes;
+	return manifest_write(b->to, &b->manifest, e);
+}
+
+static void release_backup(struct backup *b)
+{
+	snapshot_release(&b->snapshot);
+	for (size_t i = 0; i < b->n_tables; i++) {
+		schema_release(&b->tables[i].schema);
+		key_ranges_release(&b->tables[i].ranges);
+	}
+	free(b->tables);
+	free(b->jobs);
+	manifest_release(&b->manifest);
+	work_release(&b->work);
+}
+
+int backup_run(struct store *to, const struct backup_opts *o, struct backup_result *r,
+	       struct err *e)
+{
+	unsigned threads = o->threads ? o->threads : 4;
+	struct backup b = { .to = to };
+	int64_t start = clock_mono_ns();
+	int rc = -1;
+
+	*r = (struct backup_result){ 0 };
+	if (check_opts(to, o, threads, r, e) < 0)
+		return -1;
+	work_init(&b.work, o->rate_bytes_per_s, o->deadline);
+	if (open_snapshot(&b, o, threads, r, e) < 0)
+		goto out;
+	r->queue_us = (clock_mono_ns() - start) / 1000;
+	if (exec_on_all(&b.snapshot, "SET SESSION sql_mode = ''", e) < 0)
+		goto out;
+	name_left_out(&b.snapshot, r);
+	/* from here on text comes as it is stored */
+	if (plan(&b, e) < 0 ||
+	    exec_on_all(&b.snapshot, "SET SESSION character_set_results = NULL", e) < 0)
+		goto out;
+	b.manifest.source_version = xstrdup(sql_server_version(b.snapshot.conn[0]));
+	begin_progress(&b, o);
 	if (read_all(&b, threads, e) < 0)
 		goto out;
 	if (o->tso_map && !*b.snapshot.tidb_ts &&
@@ -419,33 +483,10 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 			 deadline_min(b.work.deadline, deadline_in_ms(30000)), &r->backup_ts,
 			 e) < 0)
 		goto out;
-	b.manifest.backup_ts = r->backup_ts;
-	b.manifest.backup_seq = r->backup_seq;
-	for (size_t i = 0; i < b.n_tables; i++) {
-		struct manifest_table *mt = &b.manifest.tables[i];
-
-		mt->sum = (uint64_t)b.tables[i].sum_a << 32 | b.tables[i].sum_b;
-		if (mt->n_chunks)
-			qsort(mt->chunks, mt->n_chunks, sizeof(*mt->chunks), by_key);
-		r->rows += mt->rows;
-	}
-	r->tables = b.n_tables;
-	r->size_bytes = b.size_bytes;
-	if (manifest_write(to, &b.manifest, e) < 0)
-		goto out;
-	rc = 0;
+	rc = write_manifest(&b, r, e);
 out:
 	r->execution_us = (clock_mono_ns() - start) / 1000;
-	snapshot_release(&b.snapshot);
-	strbuf_release(&left_out);
-	for (size_t i = 0; i < b.n_tables; i++) {
-		schema_release(&b.tables[i].schema);
-		key_ranges_release(&b.tables[i].ranges);
-	}
-	free(b.tables);
-	free(b.jobs);
-	manifest_release(&b.manifest);
-	work_release(&b.work);
+	release_backup(&b);
 	return rc;
 }
 

@@ -76,6 +76,71 @@ out:
 	return rc;
 }
 
+/* True in plan mode, with the line that says what would happen. */
+static bool plan_forensic(struct runtime *r, const struct lua_cluster *dead,
+			  const struct lua_cluster *winner)
+{
+	if (runtime_on_tidb(r))
+		return runtime_plan(
+			r,
+			"forensic check: start %s's data in isolation, read it at tidb_snapshot = "
+			"the replay point, compare it with the snapshot of %s",
+			dead->name, winner->name);
+	return runtime_plan(
+		r,
+		"forensic check: start mariadbd on %s's data and another port, go back "
+		"to the replay point with its binary log, compare it with %s; write what "
+		"lies beyond the point to lost.jsonl and lost.sql",
+		dead->name, winner->name);
+}
+
+static void check_forensic(lua_State *L, const struct lua_cluster *dead, const struct held *h)
+{
+	if (dead->alive)
+		lua_usage(L,
+			  "verify.forensic: %s is running: the forensic check needs a dead cluster",
+			  dead->name);
+	if (!h->hold)
+		lua_usage(L,
+			  "verify.forensic: the snapshot of %s was already used: take another one",
+			  h->of->name);
+}
+
+/* The snapshot is used up: it keeps old row versions on the server that serves. */
+static int examine(struct runtime *r, const struct run_audit *audit, struct lua_cluster *dead,
+		   struct held *h, tso_t point, struct forensic_result *res, struct err *e)
+{
+	char *jsonl = xstrfmt("%s/lost.jsonl", runtime_dir(r)),
+	     *sql = xstrfmt("%s/lost.sql", runtime_dir(r));
+	struct forensic_opts o = {
+		.ledger_dir = audit->ledger_dir,
+		.ledger_table = audit->model ? audit->model->ledger_table : NULL,
+		.point = point,
+		.dead = dead->c,
+		.held = h->hold,
+		.cluster = (uint16_t)dead->number,
+		.disaster_us =
+			(recovery_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000,
+		.lost_jsonl = jsonl,
+		.lost_sql = sql,
+		.deadline = deadline_in_ms(FORENSIC_MS),
+	};
+	struct lua_left_out left;
+	int rc;
+
+	lua_left_out(r, dead, h->of, &left);
+	o.ignore = (const char *const *)left.patterns;
+	rc = cluster_hold_at(h->hold) ? examine_tidb(audit, dead, h, point, res, e)
+				      : forensic_run(&o, res, e);
+	lua_left_out_add(&left, res->evidence, sizeof(res->evidence));
+	lua_left_out_release(&left);
+	free(jsonl);
+	free(sql);
+	cluster_hold_free(h->hold);
+	h->hold = NULL;
+	return rc;
+}
+
 /* forensic(load, dead cluster, held, { point = TSO }) */
 int lua_verify_forensic(lua_State *L)
 {
@@ -83,65 +148,20 @@ int lua_verify_forensic(lua_State *L)
 	struct lua_cluster *dead = lua_cluster_check(L, 2);
 	struct held *h = lua_verify_held(L, 3);
 	struct runtime *r = runtime_of(L);
-	struct forensic_opts o = { .ledger_dir = audit->ledger_dir,
-				   .ledger_table =
-					   audit->model ? audit->model->ledger_table : NULL };
 	struct forensic_result res = { .verdict = VERDICT_UNKNOWN };
 	struct err e = ERR_INIT;
 	int64_t start = clock_mono_ns();
-	char *jsonl, *sql;
+	tso_t point;
 	int rc = 0;
 
 	luaL_checktype(L, 4, LUA_TTABLE);
 	lua_fields(L, 4, "verify.forensic",
 		   (struct field[]){ { "point", FIELD_ANY, NULL }, { NULL, 0, NULL } });
 	lua_getfield(L, 4, "point");
-	o.point = lua_tso_check(L, -1);
-	if (runtime_on_tidb(r) &&
-	    runtime_plan(r,
-			 "forensic check: start %s's data in isolation, read it at tidb_snapshot = "
-			 "the replay point, compare it with the snapshot of %s",
-			 dead->name, h->of->name))
-		rc = 0;
-	else if (!runtime_plan(
-			 r,
-			 "forensic check: start mariadbd on %s's data and another port, go back "
-			 "to the replay point with its binary log, compare it with %s; write what "
-			 "lies beyond the point to lost.jsonl and lost.sql",
-			 dead->name, h->of->name)) {
-		if (dead->alive)
-			lua_usage(L,
-				  "verify.forensic: %s is running: the forensic check needs a dead "
-				  "cluster",
-				  dead->name);
-		if (!h->hold)
-			lua_usage(L,
-				  "verify.forensic: the snapshot of %s was already used: take "
-				  "another one",
-				  h->of->name);
-		jsonl = xstrfmt("%s/lost.jsonl", runtime_dir(r));
-		sql = xstrfmt("%s/lost.sql", runtime_dir(r));
-		o.dead = dead->c;
-		o.held = h->hold;
-		o.cluster = (uint16_t)dead->number;
-		o.disaster_us =
-			(recovery_disaster_ns(r) - journal_start_ns(runtime_journal(r))) / 1000;
-		o.lost_jsonl = jsonl;
-		o.lost_sql = sql;
-		o.deadline = deadline_in_ms(FORENSIC_MS);
-		struct lua_left_out left;
-
-		lua_left_out(r, dead, h->of, &left);
-		o.ignore = (const char *const *)left.patterns;
-		rc = cluster_hold_at(h->hold) ? examine_tidb(audit, dead, h, o.point, &res, &e)
-					      : forensic_run(&o, &res, &e);
-		lua_left_out_add(&left, res.evidence, sizeof(res.evidence));
-		lua_left_out_release(&left);
-		free(jsonl);
-		free(sql);
-		/* its snapshot keeps old row versions on the server that serves */
-		cluster_hold_free(h->hold);
-		h->hold = NULL;
+	point = lua_tso_check(L, -1);
+	if (!plan_forensic(r, dead, h->of)) {
+		check_forensic(L, dead, h);
+		rc = examine(r, audit, dead, h, point, &res, &e);
 	}
 	lua_verify_push(L, res.verdict, res.evidence, res.findings, start, rc < 0 ? &e : NULL);
 	lua_verify_about(L, EVIDENCE_FORENSIC, (double)res.rows, (double)res.tables, -1);

@@ -487,17 +487,10 @@ static void take_from_slot(struct tidb_cluster *t, struct tidb_feed *w, const ch
 		}
 }
 
-int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct changefeed_opts *o,
-			    struct err *e)
+static int check_changefeed(const struct cluster *c, const struct changefeed_opts *o, struct err *e)
 {
-	struct tidb_cluster *t = c->own;
-	struct tidb_feed *w = &t->feed[slot];
-	struct ticdc api = tidb_cluster_api(t);
-	struct ticdc_feed f = { 0 };
-	struct feed_status st;
-	bool made = false;
-	char *uri;
-	int rc;
+	const struct tidb_cluster *t = c->own;
+	const struct tidb_feed *w = t->feed;
 
 	if (!t->ticdc[0])
 		return err_set(e, ERR_USAGE, 0, "%s has no TiCDC: %s", c->name,
@@ -513,19 +506,13 @@ int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct chang
 			e, ERR_UNSUPPORTED, 0,
 			"create changefeed %s: this TiCDC (%s) has no open API v2, and no command to run `cdc cli` is known",
 			o->id, t->version_text);
-	take_from_slot(t, w, o->id);
-	if (w->feed_made && !strcmp(w->feed_id, o->id) && t->v2 &&
-	    (rc = ask_if_there(&api, o->id, &f, e)) != 0) {
-		forget(w);
-		return rc < 0 ? -1 : tidb_cluster_feed_status(c, slot, &st, e);
-	}
-	if (*o->redo_uri &&
-	    (tidb_cluster_prefix_is_fresh(o->redo_uri, "the redo log's prefix", e) < 0 ||
-	     can_be_logged(c, e) < 0))
-		return -1;
-	w->feed_found = w->feed_made = false;
-	snprintf(w->feed_id, sizeof(w->feed_id), "%s", o->id);
-	snprintf(w->redo_uri, sizeof(w->redo_uri), "%s", o->redo_uri);
+	return 0;
+}
+
+/* The account that TiCDC writes with, and the address it reaches the sink at. */
+static int choose_sink(struct tidb_cluster *t, struct tidb_feed *w, const struct changefeed_opts *o,
+		       struct err *e)
+{
 	w->sink = w->sink_admin = w->sink_seen = o->sink->ep;
 	if (!tidb_cluster_sink_user(t, o->sink)) { /* the sink's owner has made one */
 		w->sink = o->sink->as_sink;
@@ -545,9 +532,19 @@ int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct chang
 		strcpy(w->sink.host, "127.0.0.1");
 		strcpy(w->sink_seen.host, "127.0.0.1");
 	}
+	return 0;
+}
+
+/* *made: TiCDC has it now, whatever is returned. */
+static int create_changefeed(struct cluster *c, struct tidb_feed *w,
+			     const struct changefeed_opts *o, struct ticdc_feed *f, bool *made,
+			     struct err *e)
+{
+	struct tidb_cluster *t = c->own;
+	struct ticdc api = tidb_cluster_api(t);
 	/* no time-zone: TiCDC takes its own then. The new architecture refuses any other, and calls
 	 * its own by names ("System", "Etc/UTC") that nobody here can know */
-	uri = sql_endpoint_uri(&w->sink);
+	char *uri = sql_endpoint_uri(&w->sink);
 	struct ticdc_create create = { .id = o->id,
 				       .sink_uri = uri,
 				       .redo_uri = o->redo_uri,
@@ -557,15 +554,50 @@ int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct chang
 				       .syncpoint_ms = o->syncpoint_ms,
 				       .bdr = o->bdr,
 				       .force_replicate = o->force_replicate };
+	int rc;
 
 	forget(w);
 	w->last = (struct feed_status){ .state = FEED_NORMAL,
 					.checkpoint_ts = o->start_ts,
 					.checkpoint_seq = o->start_ts };
-	rc = t->v2 ? ticdc_create(&api, &create, deadline_in_ms(CREATE_MS), &f, &made, e)
-		   : create_by_cli(c, t, &create, &f, e);
+	rc = t->v2 ? ticdc_create(&api, &create, deadline_in_ms(CREATE_MS), f, made, e)
+		   : create_by_cli(c, t, &create, f, e);
 	w->created_ns = clock_mono_ns();
 	w->answered_ns = w->created_ns;
+	memset(uri, 0, strlen(uri));
+	free(uri);
+	return rc;
+}
+
+int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct changefeed_opts *o,
+			    struct err *e)
+{
+	struct tidb_cluster *t = c->own;
+	struct tidb_feed *w = &t->feed[slot];
+	struct ticdc api = tidb_cluster_api(t);
+	struct ticdc_feed f = { 0 };
+	struct feed_status st;
+	bool made = false;
+	int rc;
+
+	if (check_changefeed(c, o, e) < 0)
+		return -1;
+	take_from_slot(t, w, o->id);
+	if (w->feed_made && !strcmp(w->feed_id, o->id) && t->v2 &&
+	    (rc = ask_if_there(&api, o->id, &f, e)) != 0) {
+		forget(w);
+		return rc < 0 ? -1 : tidb_cluster_feed_status(c, slot, &st, e);
+	}
+	if (*o->redo_uri &&
+	    (tidb_cluster_prefix_is_fresh(o->redo_uri, "the redo log's prefix", e) < 0 ||
+	     can_be_logged(c, e) < 0))
+		return -1;
+	w->feed_found = w->feed_made = false;
+	snprintf(w->feed_id, sizeof(w->feed_id), "%s", o->id);
+	snprintf(w->redo_uri, sizeof(w->redo_uri), "%s", o->redo_uri);
+	if (choose_sink(t, w, o, e) < 0)
+		return -1;
+	rc = create_changefeed(c, w, o, &f, &made, e);
 	if (rc == 0 && *o->redo_uri)
 		rc = redo_is_written(c, slot, &f, o->redo_uri, e);
 	if (rc == 0)
@@ -578,8 +610,6 @@ int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct chang
 	if (rc < 0)
 		tidb_cluster_drop_sink_user(t, w);
 	w->feed_made = rc == 0;
-	memset(uri, 0, strlen(uri));
-	free(uri);
 	return rc;
 }
 

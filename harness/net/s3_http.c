@@ -390,109 +390,141 @@ static int judge_answer(const struct s3_client *c, const struct s3_request *q,
 	return 0;
 }
 
-/* No answer came. unresumable: a part of the body was delivered, and nothing names its version. */
-static bool may_try_again(const struct s3_request *q, CURLcode code, bool unresumable,
-			  struct err *e)
+/* What the attempts of one request have in common. */
+struct tries {
+	uint64_t delivered; /* bytes to the sink */
+	char etag[256];     /* of the object that they are of; "": not known */
+	struct deadline give_up;
+	int64_t began_ns, backoff_ms;
+};
+
+static int tries_pause(struct tries *t, const struct s3_request *q, const struct s3_response *r,
+		       struct err *e)
 {
+	if (deadline_passed(t->give_up) || pause_ms(t->backoff_ms, t->give_up) < 0) {
+		if (clock_cancelled())
+			return err_set(e, ERR_CANCELLED, 0, "%s: interrupted", q->path);
+		return err_wrap(e, "%s: failed after %u attempt%s in %lld ms", q->path, r->attempts,
+				r->attempts == 1 ? "" : "s",
+				(long long)((clock_mono_ns() - t->began_ns) / 1000000));
+	}
+	t->backoff_ms = t->backoff_ms * 2 < BACKOFF_MS_MAX ? t->backoff_ms * 2 : BACKOFF_MS_MAX;
+	return 0;
+}
+
+/* The sink takes the object from its first byte again. */
+static void tries_restart(struct tries *t, const struct s3_request *q)
+{
+	q->restart(q->arg);
+	t->delivered = 0;
+	t->etag[0] = 0;
+}
+
+enum outcome { REQUEST_DONE, REQUEST_FAILED, REQUEST_AGAIN };
+
+/* What we ended ourselves, or what no further attempt mends. */
+static bool attempt_is_last(const struct attempt *a, const struct s3_request *q, struct err *e)
+{
+	if (a->cancelled)
+		err_set(e, ERR_CANCELLED, 0, "%s: interrupted", q->path);
+	else if (a->too_long)
+		err_set(e, ERR_BAD_DATA, 0, "%s: the store's response is too long", q->path);
+	return a->sink_stopped || a->cancelled || a->too_long;
+}
+
+/* Another object stands there now than the one whose first bytes were delivered. */
+static enum outcome take_replaced(struct tries *t, const struct s3_request *q,
+				  const struct s3_response *r, struct err *e)
+{
+	if (!q->restart) {
+		err_set(e, ERR_IO, (int)r->status,
+			"%s: the connection was lost after %llu bytes, and the object has been "
+			"replaced since",
+			q->path, (unsigned long long)t->delivered);
+		return REQUEST_FAILED;
+	}
+	tries_restart(t, q);
+	return REQUEST_AGAIN;
+}
+
+static enum outcome take_no_answer(struct tries *t, const struct s3_client *c,
+				   const struct s3_request *q, const struct attempt *a,
+				   CURLcode code, struct err *e)
+{
+	/* a part of the body was delivered, and nothing names its version */
+	bool unresumable = t->delivered && !t->etag[0];
+
+	err_set(e, ERR_IO, 0, "%s: %s", c->base,
+		a->stalled ? "no answer" : curl_easy_strerror(code));
 	if (!worth_another(code)) {
 		err_wrap(e, "%s", q->path);
-		return false;
+		return REQUEST_FAILED;
 	}
 	if (unresumable && !q->restart) {
 		err_wrap(e,
 			 "%s: the connection was lost in the body, and without an ETag the "
 			 "download cannot be resumed",
 			 q->path);
-		return false;
+		return REQUEST_FAILED;
 	}
-	return true;
+	if (unresumable)
+		tries_restart(t, q);
+	return REQUEST_AGAIN;
+}
+
+static enum outcome attempt_outcome(struct tries *t, const struct s3_client *c,
+				    const struct s3_request *q, struct s3_response *r,
+				    const struct attempt *a, CURLcode code, struct err *e)
+{
+	if (attempt_is_last(a, q, e))
+		return REQUEST_FAILED;
+	if (a->wrong_range || (t->delivered && r->status == 412))
+		return take_replaced(t, q, r, e);
+	if (t->delivered > a->asked_from) { /* it moves: patience begins anew */
+		t->give_up = deadline_in_ms(q->patience_ms);
+		t->backoff_ms = BACKOFF_MS_FIRST;
+		if (!t->etag[0])
+			snprintf(t->etag, sizeof(t->etag), "%s", r->etag);
+	}
+	if (code != CURLE_OK)
+		return take_no_answer(t, c, q, a, code, e);
+	return judge_answer(c, q, r, a->code, e) == 0 ? REQUEST_DONE : REQUEST_AGAIN;
 }
 
 int s3_request(struct s3_client *c, const struct s3_request *q, struct s3_response *r,
 	       struct err *e)
 {
-	struct deadline give_up = deadline_in_ms(q->patience_ms);
-	int64_t began = clock_mono_ns();
+	struct tries t = { .give_up = deadline_in_ms(q->patience_ms),
+			   .began_ns = clock_mono_ns(),
+			   .backoff_ms = BACKOFF_MS_FIRST };
 	char *url = xstrfmt("%s%s%s%s", c->base, q->path, q->query ? "?" : "",
 			    q->query ? q->query : ""),
-	     hash[65], etag[256] = "";
-	uint64_t delivered = 0;
-	int64_t backoff = BACKOFF_MS_FIRST;
-	int rc = -1;
+	     hash[65];
+	enum outcome outcome = REQUEST_AGAIN;
 
 	hash_hex(q->body, q->body_n, hash);
-	for (r->attempts = 1;; r->attempts++) {
-		struct attempt a = {
-			.q = q, .r = r, .e = e, .delivered = &delivered, .etag_had = etag
-		};
-		uint64_t before = delivered;
+	r->attempts = 0;
+	while (outcome == REQUEST_AGAIN) {
+		struct attempt a = { .q = q,
+				     .r = r,
+				     .e = e,
+				     .delivered = &t.delivered,
+				     .etag_had = t.etag,
+				     .stall_ms = q->patience_ms > ANSWER_MS_MIN ? q->patience_ms
+										: ANSWER_MS_MIN };
 		CURLcode code;
 
 		strbuf_reset(&r->body);
 		r->status = 0;
 		r->answer = (struct s3_answer){ 0 };
-		a.stall_ms = q->patience_ms > ANSWER_MS_MIN ? q->patience_ms : ANSWER_MS_MIN;
+		r->attempts++;
 		code = attempt_run(c, &a, url, hash);
-		if (a.sink_stopped)
-			goto out;
-		if (a.cancelled) {
-			err_set(e, ERR_CANCELLED, 0, "%s: interrupted", q->path);
-			goto out;
-		}
-		if (a.too_long) {
-			err_set(e, ERR_BAD_DATA, 0, "%s: the store's response is too long",
-				q->path);
-			goto out;
-		}
-		if (a.wrong_range || (delivered && r->status == 412)) {
-			if (!q->restart) {
-				err_set(e, ERR_IO, (int)r->status,
-					"%s: the connection was lost after %llu bytes, and the "
-					"object has been replaced since",
-					q->path, (unsigned long long)delivered);
-				goto out;
-			}
-			q->restart(q->arg);
-			delivered = 0;
-			etag[0] = 0;
-			goto again;
-		}
-		if (delivered > before) {
-			give_up = deadline_in_ms(q->patience_ms);
-			backoff = BACKOFF_MS_FIRST;
-			if (!etag[0])
-				snprintf(etag, sizeof(etag), "%s", r->etag);
-		}
-		if (code == CURLE_OK) {
-			if (judge_answer(c, q, r, a.code, e) == 0) {
-				rc = 0;
-				goto out;
-			}
-		} else {
-			err_set(e, ERR_IO, 0, "%s: %s", c->base,
-				a.stalled ? "no answer" : curl_easy_strerror(code));
-			if (!may_try_again(q, code, delivered && !etag[0], e))
-				goto out;
-			if (delivered && !etag[0]) {
-				q->restart(q->arg);
-				delivered = 0;
-			}
-		}
-	again:
-		if (deadline_passed(give_up) || pause_ms(backoff, give_up) < 0) {
-			if (clock_cancelled())
-				err_set(e, ERR_CANCELLED, 0, "%s: interrupted", q->path);
-			else
-				err_wrap(e, "%s: failed after %u attempt%s in %lld ms", q->path,
-					 r->attempts, r->attempts == 1 ? "" : "s",
-					 (long long)((clock_mono_ns() - began) / 1000000));
-			goto out;
-		}
-		backoff = backoff * 2 < BACKOFF_MS_MAX ? backoff * 2 : BACKOFF_MS_MAX;
+		outcome = attempt_outcome(&t, c, q, r, &a, code, e);
+		if (outcome == REQUEST_AGAIN && tries_pause(&t, q, r, e) < 0)
+			outcome = REQUEST_FAILED;
 	}
-out:
 	free(url);
-	return rc;
+	return outcome == REQUEST_DONE ? 0 : -1;
 }
 
 int s3_refused(const struct s3_client *c, const struct s3_response *r, const char *what,

@@ -447,94 +447,120 @@ static void last_lines(struct strbuf *err)
 	}
 }
 
-static int run(struct spawn s, struct strbuf *out, size_t max, struct deadline d, struct err *e)
-{
-	char *const *argv = s.argv;
-	struct strbuf got = STRBUF_INIT, err_text = STRBUF_INIT;
-	int outs[2] = { -1, -1 }, errs[2] = { -1, -1 }, pidfd = -1, rc = -1;
-	bool over = false, exited = false;
-	siginfo_t si = { 0 };
-	pid_t pid = -1;
+/* A process under way, and what it has written. */
+struct running {
+	const char *name;
+	pid_t pid;
+	int pidfd, out[2], err[2]; /* -1: none, or closed; [0]: our ends */
+	struct strbuf out_text, err_text;
+};
 
-	if (pipe2(outs, O_CLOEXEC) < 0 || pipe2(errs, O_CLOEXEC) < 0) {
-		err_sys(e, "make a pipe");
-		goto out;
-	}
-	s.out_fd = outs[1];
-	s.err_fd = errs[1];
-	if (spawn(&s, &pid, &pidfd, e) < 0)
-		goto out;
-	close(outs[1]);
-	close(errs[1]);
-	outs[1] = errs[1] = -1;
-	fcntl(outs[0], F_SETFL, O_NONBLOCK);
-	fcntl(errs[0], F_SETFL, O_NONBLOCK);
+static int running_start(struct running *p, struct spawn s, struct err *e)
+{
+	if (pipe2(p->out, O_CLOEXEC) < 0 || pipe2(p->err, O_CLOEXEC) < 0)
+		return err_sys(e, "make a pipe");
+	s.out_fd = p->out[1];
+	s.err_fd = p->err[1];
+	if (spawn(&s, &p->pid, &p->pidfd, e) < 0)
+		return -1;
+	close(p->out[1]);
+	close(p->err[1]);
+	p->out[1] = p->err[1] = -1;
+	fcntl(p->out[0], F_SETFL, O_NONBLOCK);
+	fcntl(p->err[0], F_SETFL, O_NONBLOCK);
+	return 0;
+}
+
+/* Reads until it ends, for at most `max` bytes of output. */
+static int running_read(struct running *p, size_t max, struct deadline d, struct err *e)
+{
+	bool over = false, exited = false;
+
 	while (!exited && !over) {
-		struct pollfd p[3] = { { .fd = pidfd, .events = POLLIN },
-				       { .fd = outs[0], .events = POLLIN },
-				       { .fd = errs[0], .events = POLLIN } };
+		struct pollfd polled[3] = { { .fd = p->pidfd, .events = POLLIN },
+					    { .fd = p->out[0], .events = POLLIN },
+					    { .fd = p->err[0], .events = POLLIN } };
 		int64_t left = deadline_left_ms(d);
 
-		if (clock_cancelled()) {
-			err_set(e, ERR_CANCELLED, 0, "%s: interrupted", argv[0]);
-			goto out;
-		}
-		if (!left) {
-			err_set(e, ERR_TIMEOUT, 0, "%s: did not end in time", argv[0]);
-			goto out;
-		}
-		poll(p, 3, (int)(left < 50 ? left : 50));
+		if (clock_cancelled())
+			return err_set(e, ERR_CANCELLED, 0, "%s: interrupted", p->name);
+		if (!left)
+			return err_set(e, ERR_TIMEOUT, 0, "%s: did not end in time", p->name);
+		poll(polled, 3, (int)(left < 50 ? left : 50));
 		/* looked at before the pipes: what it wrote is all in them */
-		exited = p[0].revents != 0;
-		if (outs[0] >= 0 && !drain(outs[0], &got, max, &over)) {
-			close(outs[0]);
-			outs[0] = -1;
+		exited = polled[0].revents != 0;
+		if (p->out[0] >= 0 && !drain(p->out[0], &p->out_text, max, &over)) {
+			close(p->out[0]);
+			p->out[0] = -1;
 		}
-		if (errs[0] >= 0 && !drain(errs[0], &err_text, STDERR_BYTES_MAX, NULL)) {
-			close(errs[0]);
-			errs[0] = -1;
+		if (p->err[0] >= 0 && !drain(p->err[0], &p->err_text, STDERR_BYTES_MAX, NULL)) {
+			close(p->err[0]);
+			p->err[0] = -1;
 		}
 	}
-	if (over) {
-		err_set(e, ERR_BAD_DATA, 0, "%s: wrote more than %zu bytes", argv[0], max);
-		goto out;
-	}
-	while (waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+	return over ? err_set(e, ERR_BAD_DATA, 0, "%s: wrote more than %zu bytes", p->name, max)
+		    : 0;
+}
+
+/* 0: it ended well; else the error quotes the end of what it wrote to stderr. */
+static int running_judge(struct running *p, struct err *e)
+{
+	siginfo_t si = { 0 };
+
+	while (waitid(P_PIDFD, (id_t)p->pidfd, &si, WEXITED | WNOWAIT) < 0 && errno == EINTR)
 		;
-	if (si.si_code == CLD_EXITED && si.si_status == 0) {
-		if (out)
-			strbuf_add(out, got.buf, got.len);
-		rc = 0;
-		goto out;
-	}
-	last_lines(&err_text);
+	if (si.si_code == CLD_EXITED && si.si_status == 0)
+		return 0;
+	last_lines(&p->err_text);
 	if (si.si_code == CLD_EXITED)
-		err_set(e, ERR_IO, si.si_status, "%s: exit %d%s%s", argv[0], si.si_status,
-			err_text.len ? ": " : "", err_text.buf);
-	else
-		err_set(e, ERR_IO, 128 + si.si_status, "%s: ended by signal %d%s%s", argv[0],
-			si.si_status, err_text.len ? ": " : "", err_text.buf);
-out:
-	if (pidfd >= 0) {
-		/* After a success, what it left running on purpose (a daemon it started) stays. */
-		if (rc < 0)
-			kill(-pid, SIGKILL);
-		if (pidfd_exited_for_sure(pidfd, deadline_in_ms(KILL_MS_MAX))) {
-			guardian_group_forget(pid);
-			while (waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED) < 0 && errno == EINTR)
+		return err_set(e, ERR_IO, si.si_status, "%s: exit %d%s%s", p->name, si.si_status,
+			       p->err_text.len ? ": " : "", p->err_text.buf);
+	return err_set(e, ERR_IO, 128 + si.si_status, "%s: ended by signal %d%s%s", p->name,
+		       si.si_status, p->err_text.len ? ": " : "", p->err_text.buf);
+}
+
+/* After a success, what it left running on purpose (a daemon it started) stays. */
+static void running_end(struct running *p, bool success)
+{
+	siginfo_t si;
+
+	if (p->pidfd >= 0) {
+		if (!success)
+			kill(-p->pid, SIGKILL);
+		if (pidfd_exited_for_sure(p->pidfd, deadline_in_ms(KILL_MS_MAX))) {
+			guardian_group_forget(p->pid);
+			while (waitid(P_PIDFD, (id_t)p->pidfd, &si, WEXITED) < 0 && errno == EINTR)
 				;
-			orphans_unspare(pid);
+			orphans_unspare(p->pid);
 		}
-		close(pidfd);
+		close(p->pidfd);
 	}
 	for (int i = 0; i < 2; i++) {
-		if (outs[i] >= 0)
-			close(outs[i]);
-		if (errs[i] >= 0)
-			close(errs[i]);
+		if (p->out[i] >= 0)
+			close(p->out[i]);
+		if (p->err[i] >= 0)
+			close(p->err[i]);
 	}
-	strbuf_release(&got);
-	strbuf_release(&err_text);
+	strbuf_release(&p->out_text);
+	strbuf_release(&p->err_text);
+}
+
+static int run(struct spawn s, struct strbuf *out, size_t max, struct deadline d, struct err *e)
+{
+	struct running p = { .name = s.argv[0],
+			     .pid = -1,
+			     .pidfd = -1,
+			     .out = { -1, -1 },
+			     .err = { -1, -1 },
+			     .out_text = STRBUF_INIT,
+			     .err_text = STRBUF_INIT };
+	int rc = -1;
+
+	if (running_start(&p, s, e) == 0 && running_read(&p, max, d, e) == 0)
+		rc = running_judge(&p, e);
+	if (rc == 0 && out)
+		strbuf_add(out, p.out_text.buf, p.out_text.len);
+	running_end(&p, rc == 0);
 	return rc;
 }
 

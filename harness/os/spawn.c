@@ -25,15 +25,16 @@ extern char **environ;
 /* Everything the child needs, made before the fork: other threads may hold any lock at that
  * instant. */
 struct child {
-	const char *path, *dir;
-	char *const *argv;
-	char **env;
+	char *path, *const *argv, **env; /* argv: the caller's */
+	const char *dir;
 	bool drop, outlives_us;
 	uid_t uid;
 	gid_t gid, groups[GROUPS_MAX];
 	int n_groups;
 	pid_t parent;
-	int in, out, err, go_read, go_write, failed;
+	int in, out, err;
+	int go[2];     /* to the child: a byte, once it may execute its program */
+	int failed[2]; /* from the child: a struct failure; closed by the execution */
 };
 
 enum stage { AT_IDS, AT_PARENT, AT_DIR, AT_FDS, AT_EXEC };
@@ -46,7 +47,7 @@ static _Noreturn void child_fail(const struct child *c, enum stage stage)
 {
 	struct failure f = { stage, errno };
 
-	(void)!write(c->failed, &f, sizeof(f));
+	(void)!write(c->failed[1], &f, sizeof(f));
 	_exit(127);
 }
 
@@ -57,7 +58,7 @@ static _Noreturn void child_exec(const struct child *c)
 	char go;
 
 	setpgid(0, 0);
-	close(c->go_write); /* or our own copy would keep the read below from ending */
+	close(c->go[1]); /* or our own copy would keep the read below from ending */
 	for (int sig = 1; sig < NSIG; sig++)
 		sigaction(sig, &dfl, NULL);
 	sigemptyset(&none);
@@ -72,7 +73,7 @@ static _Noreturn void child_exec(const struct child *c)
 	if (getppid() != c->parent)
 		child_fail(c, AT_PARENT);
 	/* The parent lets us go once the guardian knows our group; end of file: it died before. */
-	if (read(c->go_read, &go, 1) != 1)
+	if (read(c->go[0], &go, 1) != 1)
 		_exit(127);
 	if (c->dir && chdir(c->dir) < 0)
 		child_fail(c, AT_DIR);
@@ -197,6 +198,84 @@ static int failure_err(const struct spawn *s, const struct failure *f, struct er
 	return -1;
 }
 
+/* The program, environment, user, standard input and pipes. */
+static int child_prepare(struct child *c, const struct spawn *s, struct err *e)
+{
+	c->path = proc_which(s->argv[0]);
+	if (!c->path)
+		return err_set(e, ERR_ENV, ENOENT,
+			       strchr(s->argv[0], '/') ? "%s does not exist or is not a program"
+						       : "%s is not installed (looked in PATH)",
+			       s->argv[0]);
+	c->env = env_make(s);
+	if (s->run_as && ids_look_up(c, s->run_as, e) < 0)
+		return -1;
+	c->in = stdin_make(s->stdin_text, s->stdin_path, e);
+	if (c->in < 0)
+		return -1;
+	if (pipe2(c->go, O_CLOEXEC) < 0 || pipe2(c->failed, O_CLOEXEC) < 0)
+		return err_sys(e, "make a pipe");
+	return 0;
+}
+
+static void child_release(struct child *c)
+{
+	for (int i = 0; i < 2; i++) {
+		if (c->go[i] >= 0)
+			close(c->go[i]);
+		if (c->failed[i] >= 0)
+			close(c->failed[i]);
+	}
+	if (c->in >= 0)
+		close(c->in);
+	env_free(c->env);
+	free(c->path);
+}
+
+/* The pid, in a group of its own; the child waits for child_let_go(). -1: errno says why. */
+static pid_t child_fork(const struct child *c)
+{
+	sigset_t all, before;
+	pid_t pid;
+
+	/* No handler of ours may run in the child before it has put the default ones in place. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	pid = fork();
+	if (pid == 0)
+		child_exec(c);
+	if (pid > 0) {
+		orphans_spare(pid);
+		setpgid(pid, pid); /* both do it: whoever is first */
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
+/* Returns when its program runs, or with what kept it from that. */
+static int child_let_go(struct child *c, const struct spawn *s, struct err *e)
+{
+	struct failure f;
+	ssize_t n;
+
+	close(c->failed[1]);
+	c->failed[1] = -1;
+	(void)!write(c->go[1], "g", 1); /* its read end is open here too: no SIGPIPE */
+	do
+		n = read(c->failed[0], &f, sizeof(f));
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof(f) ? failure_err(s, &f, e) : 0;
+}
+
+static void child_kill(pid_t pid)
+{
+	kill(-pid, SIGKILL);
+	guardian_group_forget(pid);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	orphans_unspare(pid);
+}
+
 int spawn(const struct spawn *s, pid_t *pid_out, int *pidfd_out, struct err *e)
 {
 	struct child c = { .argv = s->argv,
@@ -205,47 +284,15 @@ int spawn(const struct spawn *s, pid_t *pid_out, int *pidfd_out, struct err *e)
 			   .err = s->err_fd,
 			   .parent = getpid(),
 			   .in = -1,
+			   .go = { -1, -1 },
+			   .failed = { -1, -1 },
 			   .outlives_us = s->outlives_us };
-	int go[2] = { -1, -1 }, failed[2] = { -1, -1 }, rc = -1, pidfd = -1;
-	struct failure f;
-	sigset_t all, before;
+	int rc = -1, pidfd = -1;
 	pid_t pid = -1;
-	char *path;
-	ssize_t n;
 
-	path = proc_which(s->argv[0]);
-	if (!path) {
-		err_set(e, ERR_ENV, ENOENT,
-			strchr(s->argv[0], '/') ? "%s does not exist or is not a program"
-						: "%s is not installed (looked in PATH)",
-			s->argv[0]);
+	if (child_prepare(&c, s, e) < 0)
 		goto out;
-	}
-	c.path = path;
-	c.env = env_make(s);
-	if (s->run_as && ids_look_up(&c, s->run_as, e) < 0)
-		goto out;
-	c.in = stdin_make(s->stdin_text, s->stdin_path, e);
-	if (c.in < 0)
-		goto out;
-	if (pipe2(go, O_CLOEXEC) < 0 || pipe2(failed, O_CLOEXEC) < 0) {
-		err_sys(e, "make a pipe");
-		goto out;
-	}
-	c.go_read = go[0];
-	c.go_write = go[1];
-	c.failed = failed[1];
-	/* No handler of ours may run in the child before it has put the default ones in place. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	pid = fork();
-	if (pid == 0)
-		child_exec(&c);
-	if (pid > 0) {
-		orphans_spare(pid);
-		setpgid(pid, pid); /* both do it: whoever is first */
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pid = child_fork(&c);
 	if (pid < 0) {
 		err_sys(e, "fork");
 		goto out;
@@ -256,42 +303,20 @@ int spawn(const struct spawn *s, pid_t *pid_out, int *pidfd_out, struct err *e)
 		goto out;
 	}
 	guardian_group(pid);
-	close(failed[1]);
-	failed[1] = -1;
-	(void)!write(go[1], "g", 1); /* its read end is open here too: no SIGPIPE */
-	do
-		n = read(failed[0], &f, sizeof(f));
-	while (n < 0 && errno == EINTR);
-	if (n == (ssize_t)sizeof(f)) {
-		failure_err(s, &f, e);
+	if (child_let_go(&c, s, e) < 0)
 		goto out;
-	}
 	*pid_out = pid;
 	*pidfd_out = pidfd;
 	rc = 0;
 out:
 	if (rc < 0) {
 		err_wrap(e, "start %s", s->name);
-		if (pid > 0) {
-			kill(-pid, SIGKILL);
-			guardian_group_forget(pid);
-			while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-				;
-			orphans_unspare(pid);
-		}
+		if (pid > 0)
+			child_kill(pid);
 		if (pidfd >= 0)
 			close(pidfd);
 	}
-	for (int i = 0; i < 2; i++) {
-		if (go[i] >= 0)
-			close(go[i]);
-		if (failed[i] >= 0)
-			close(failed[i]);
-	}
-	if (c.in >= 0)
-		close(c.in);
-	env_free(c.env);
-	free(path);
+	child_release(&c);
 	return rc;
 }
 

@@ -1,4 +1,4 @@
-/* A load of shards in Lua: what workloads/lua_load.c does where there is a lead. */
+/* A load of shards in Lua: what workloads/bindings/lua_load.c does where there is a lead. */
 #ifndef WORKLOADS_SHARDS_LUA_LEAD_H
 #define WORKLOADS_SHARDS_LUA_LEAD_H
 

@@ -1,4 +1,4 @@
-#include "workloads/lua_load.h"
+#include "workloads/bindings/lua_load.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -16,12 +16,12 @@
 #include "harness/run/run.h"
 #include "harness/run/runtime.h"
 #include "workloads/load.h"
-#include "workloads/lua_sysbench.h"
+#include "workloads/bindings/load_request.h"
+#include "workloads/bindings/lua_sysbench.h"
 #include "workloads/shards/lua_lead.h"
 
 #define STOP_MS 10000
 #define PREPARE_MS 600000
-#define SETS_MAX 64
 #define LOAD_FILE_BYTES_MAX ((size_t)1 << 20)
 #define LOAD_METATABLE "drtest.load"
 #define CALM_MS 10000 /* after a fault's end a load may need as long to find back */
@@ -518,46 +518,6 @@ static int load_text(lua_State *L)
 	return 1;
 }
 
-/* A scenario's load has its own fields and those of the load file: whatever is not below goes to it
- * as text. */
-static const char *const known[] = { "db",          "workers",   "tables",    "load_tables",
-				     "table_size",  "rate",      "pace",      "rand_type",
-				     "ledger_rows", "reconnect", "protocol",  "backlog_max",
-				     "events",      "shards",    "rendezvous" };
-
-static size_t own_options(lua_State *L, char **set)
-{
-	size_t n = 0;
-
-	lua_pushnil(L);
-	while (lua_next(L, 1)) {
-		bool is_known = lua_type(L, -2) != LUA_TSTRING;
-
-		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]) && !is_known; i++)
-			is_known = !strcmp(known[i], lua_tostring(L, -2));
-		if (!is_known) {
-			if (n == SETS_MAX || (!lua_isstring(L, -1) && !lua_isboolean(L, -1)))
-				lua_usage(L, "t:load: %s must be text, a number or true/false",
-					  lua_tostring(L, -2));
-			if (lua_isboolean(L, -1))
-				set[n++] = xstrfmt("%s=%s", lua_tostring(L, -2),
-						   lua_toboolean(L, -1) ? "true" : "false");
-			else {
-				/* converting it in place would confuse lua_next */
-				lua_pushvalue(L, -1);
-				set[n++] =
-					xstrfmt("%s=%s", lua_tostring(L, -3), lua_tostring(L, -1));
-				lua_pop(L, 1);
-			}
-			lua_pushvalue(L, -2);
-			lua_pushnil(L);
-			lua_settable(L, 1); /* lua_fields() sees the rest */
-		}
-		lua_pop(L, 1);
-	}
-	return n;
-}
-
 /* A load's file is looked for in the working directory, then beside the scenario, as require looks;
  * a copy of it stays with the run. NULL: it is none; else the caller's to free. */
 static char *load_file(lua_State *L, struct runtime *r, const char *name)
@@ -613,20 +573,6 @@ static void push_face(lua_State *L, struct lua_load *l)
 	audit_register(L, &f->audit);
 }
 
-/* A number, or steps and ramps as text; the value stays on the stack as long as its text is used.
- */
-static void read_rate(lua_State *L, struct load_opts *o)
-{
-	lua_getfield(L, 1, "rate");
-	if (lua_type(L, -1) == LUA_TSTRING)
-		o->rate_plan = lua_tostring(L, -1);
-	else if (lua_type(L, -1) == LUA_TNUMBER)
-		o->rate = lua_tonumber(L, -1);
-	else if (!lua_isnil(L, -1))
-		lua_usage(L, "t:load: rate must be a number, or steps and ramps such as "
-			     "\"100/30s,100-1000/60s,1000\"");
-}
-
 /* Loads of one database keep one ledger, since they have one ledger table; each further database
  * has one of its own. Shards number their workers and transactions without knowing of another load,
  * so theirs is of one load alone. The caller frees. */
@@ -661,17 +607,17 @@ static char *ledger_dir(lua_State *L, struct runtime *r, const char *db, bool ma
 }
 
 /* In plan mode too: a mistake in its options is told. */
-static int make_load(struct runtime *r, struct lua_load *l, struct load_opts *o, int64_t shards,
-		     const char *rendezvous, struct err *e)
+static int make_load(struct runtime *r, struct lua_load *l, struct load_request *q, struct err *e)
 {
-	bool many = shards != 1 || rendezvous;
+	struct load_opts *o = &q->o;
 	struct lead *lead = NULL;
 	struct load *made;
 
-	if (many)
+	if (load_request_sharded(q))
 		o->ledger_dir = NULL; /* the shards' come there at the end */
 	made = load_new(o, e);
-	if (!made || (many && lua_lead_new(r, o, shards, rendezvous, &lead, e) < 0)) {
+	if (!made || (load_request_sharded(q) &&
+		      lua_lead_new(r, o, q->shards, q->rendezvous, &lead, e) < 0)) {
 		load_free(made);
 		return -1;
 	}
@@ -687,84 +633,30 @@ static int make_load(struct runtime *r, struct lua_load *l, struct load_opts *o,
 static int make(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
-	struct load_opts o = { .seed = runtime_seed(r), .ledger_rows = true, .stop_on_lost = true };
-	int64_t workers = 10, tables = 1, load_tables = 0, size = 10000;
-	int64_t backlog = 0, events = 0, shards = 1;
-	const char *pace = "poisson", *protocol = "prepared", *rendezvous = NULL;
-	bool reconnect = false;
-	char *set[SETS_MAX + 1] = { NULL };
+	struct load_request q;
 	struct lua_load *l;
 	struct err e = ERR_INIT;
-	size_t n;
+	char *file;
 	int rc;
 
-	if (!lua_istable(L, 1))
-		lua_usage(L, "t:load { \"oltp_write_only\", tables = …, rate = … }");
-	lua_rawgeti(L, 1, 1);
-	if (lua_type(L, -1) != LUA_TSTRING)
-		lua_usage(L,
-			  "t:load needs the name of the load first: t:load { \"oltp_write_only\", "
-			  "… }");
-	o.name = lua_tostring(L, -1);
-	n = own_options(L, set);
-	lua_fields(L, 1, "t:load",
-		   (struct field[]){ { "db", FIELD_TEXT, &o.db },
-				     { "workers", FIELD_WHOLE, &workers },
-				     { "tables", FIELD_WHOLE, &tables },
-				     { "load_tables", FIELD_WHOLE, &load_tables },
-				     { "table_size", FIELD_WHOLE, &size },
-				     { "rate", FIELD_ANY, NULL },
-				     { "protocol", FIELD_TEXT, &protocol },
-				     { "backlog_max", FIELD_WHOLE, &backlog },
-				     { "events", FIELD_WHOLE, &events },
-				     { "pace", FIELD_TEXT, &pace },
-				     { "rand_type", FIELD_TEXT, &o.rand_type },
-				     { "ledger_rows", FIELD_FLAG, &o.ledger_rows },
-				     { "reconnect", FIELD_FLAG, &reconnect },
-				     { "shards", FIELD_WHOLE, &shards },
-				     { "rendezvous", FIELD_TEXT, &rendezvous },
-				     { NULL, 0, NULL } });
-	o.stop_on_lost = !reconnect;
-	if (strcmp(pace, "poisson") != 0 && strcmp(pace, "even") != 0)
-		lua_usage(L, "t:load: pace must be \"poisson\" or \"even\", not \"%s\"", pace);
-	if (strcmp(protocol, "prepared") != 0 && strcmp(protocol, "text") != 0 &&
-	    strcmp(protocol, "one packet") != 0)
-		lua_usage(L,
-			  "t:load: protocol must be \"prepared\", \"text\" or \"one packet\", not "
-			  "\"%s\"",
-			  protocol);
-	if (backlog < 0 || events < 0)
-		lua_usage(L, "t:load: backlog_max and events must be at least 0");
-	read_rate(L, &o);
-	o.protocol = *protocol == 'p'   ? LOAD_PREPARED
-		     : *protocol == 't' ? LOAD_TEXT
-					: LOAD_ONE_PACKET;
-	o.backlog_max = (uint64_t)backlog;
-	o.events = (uint64_t)events;
+	load_request_read(L, r, &q);
 	l = xcalloc(1, sizeof(*l));
-	snprintf(l->name, sizeof(l->name), "%s", o.name);
+	snprintf(l->name, sizeof(l->name), "%s", q.o.name);
 	l->runtime = r;
 	owned_add(r, &ops, l);
-	o.workers = (unsigned)workers;
-	o.tables = (unsigned)tables;
-	o.load_tables = (unsigned)load_tables;
-	o.table_size = size;
-	o.pace = *pace == 'e' ? LOAD_EVEN : LOAD_POISSON;
-	o.set = (const char *const *)set;
-	l->ledger_dir = ledger_dir(L, r, o.db, shards != 1 || rendezvous);
+	l->ledger_dir = ledger_dir(L, r, q.o.db, load_request_sharded(&q));
 	if (runtime_planning(r)) {
 		l->ledger_dir[0] = '\0'; /* nothing is written */
 	} else {
-		o.ledger_dir = l->ledger_dir;
-		o.journal_start_ns = journal_start_ns(runtime_journal(r));
+		q.o.ledger_dir = l->ledger_dir;
+		q.o.journal_start_ns = journal_start_ns(runtime_journal(r));
 	}
-	char *file = load_file(L, r, o.name);
-
-	o.name = file ? file : o.name;
-	rc = make_load(r, l, &o, shards, rendezvous, &e);
+	file = load_file(L, r, q.o.name);
+	if (file)
+		q.o.name = file;
+	rc = make_load(r, l, &q, &e);
 	free(file);
-	for (size_t i = 0; i < n; i++)
-		free(set[i]);
+	load_request_release(&q);
 	if (rc < 0)
 		return lua_raise(L, &e);
 	push_face(L, l);

@@ -1,4 +1,4 @@
-#include "workloads/lua_sysbench.h"
+#include "workloads/bindings/lua_sysbench.h"
 
 #include <lauxlib.h>
 #include <signal.h>
