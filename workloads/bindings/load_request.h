@@ -11,10 +11,11 @@
 #define LOAD_SETS_MAX 64
 
 struct load_request {
-	struct load_opts o;     /* its texts are the Lua table's: valid while that is on the stack */
-	int64_t shards;         /* processes; 1: the run itself */
+	struct load_opts o; /* its texts are the Lua table's: valid while that is on the stack */
+	int64_t shards;     /* processes; 1: the run itself */
 	const char *rendezvous; /* NULL: the shards are started here */
-	char *set[LOAD_SETS_MAX + 1]; /* the load file's own options, name=value; o.set points here */
+	char *set[LOAD_SETS_MAX +
+		  1]; /* the load file's own options, name=value; o.set points here */
 	size_t n_set;
 };
 
