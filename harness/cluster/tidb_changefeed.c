@@ -17,8 +17,9 @@
 
 #define S_NS ((int64_t)1000000000)
 #define API_MS 10000
-/* TiCDC's API may say nothing for 20 s on a machine that is busy, and goes on as if nothing had
- * been: what it said last stands for so long, and its silence is told */
+/* TiCDC's API may say nothing for 20 s on a machine that is busy, or have no owner after its
+ * owner's death, and goes on as if nothing had been: what it said last stands for so long, and its
+ * silence is told */
 #define SILENT_NS (60 * S_NS)
 #define API_FIRST_MS 3000 /* then its PD is suspected */
 #define META_MS 1000      /* of the log's meta: a store that takes longer is not waited for */
@@ -186,14 +187,14 @@ static int ask_api(const struct tidb_cluster *t, const struct tidb_feed *w, stru
 
 	if (ticdc_query(&api, w->feed_id, deadline_in_ms(API_FIRST_MS), f, &why) == 0)
 		return 0;
-	if (why.kind == ERR_TIMEOUT &&
+	if (why.kind == ERR_TIMEOUT && why.code != TICDC_OWNER_AWAY &&
 	    ticdc_lost_owner(&api, deadline_in_ms(API_FIRST_MS), NULL) == 1)
 		return err_set(
 			e, ERR_ENV, 0,
 			"query changefeed %s: TiCDC does not respond and reports that it owns "
 			"nothing: it has lost its PD",
 			w->feed_id);
-	if (why.kind == ERR_TIMEOUT)
+	if (why.kind == ERR_TIMEOUT && why.code != TICDC_OWNER_AWAY)
 		return ticdc_query(&api, w->feed_id, deadline_in_ms(API_MS - API_FIRST_MS), f, e);
 	if (e)
 		*e = why;
@@ -358,7 +359,9 @@ int tidb_cluster_feed_status(struct cluster *c, unsigned slot, struct feed_statu
 
 			if (silent)
 				snprintf(w->last.error, sizeof(w->last.error),
-					 "TiCDC's API has not responded for %lld s",
+					 why.code == TICDC_OWNER_AWAY
+						 ? "TiCDC has had no owner for %lld s"
+						 : "TiCDC's API has not responded for %lld s",
 					 (long long)((clock_mono_ns() - w->answered_ns) / S_NS));
 			if (!silent && !young) {
 				if (e)

@@ -246,15 +246,30 @@ static const char *way_out(const char *text)
 	return NULL;
 }
 
+/* A server that does not own the changefeeds passes a request on, and tells what came of it in Go's
+ * words: Get "http://host:port/api/v2/…": dial tcp …: connect: connection refused. */
+static bool owner_is_away(const char *said)
+{
+	return strstr(said, "ErrOwnerNotFound") ||
+	       (strstr(said, "\"http") && strstr(said, "/api/v2/") &&
+		(strstr(said, "dial tcp") || strstr(said, "connection re") ||
+		 strstr(said, ": EOF")));
+}
+
 static int explain_refusal(const char *what, const char *said, int code, struct err *e)
 {
+	bool away = owner_is_away(said);
 	const char *help = way_out(said);
 	char text[700];
 
 	keep_words(said, text, sizeof(text));
-	return err_set(e, strstr(said, "ErrChangeFeedNotExists") ? ERR_NOT_FOUND : ERR_ENV, code,
-		       "%s: TiCDC says: %s%s%s%s", what, *text ? text : "nothing",
-		       help ? " (fix: " : "", help ? help : "", help ? ")" : "");
+	return err_set(e,
+		       away                                     ? ERR_TIMEOUT
+		       : strstr(said, "ErrChangeFeedNotExists") ? ERR_NOT_FOUND
+								: ERR_ENV,
+		       away ? TICDC_OWNER_AWAY : code, "%s: TiCDC says: %s%s%s%s", what,
+		       *text ? text : "nothing", help ? " (fix: " : "", help ? help : "",
+		       help ? ")" : "");
 }
 
 int ticdc_refused(const struct http_answer *a, const char *what, struct err *e)

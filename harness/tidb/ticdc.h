@@ -35,7 +35,9 @@ int ticdc_feed_parse(struct ticdc_feed *f, const char *json, size_t n, struct er
 int ticdc_create_parse(struct ticdc_feed *f, const char *text, size_t n, struct err *e);
 /* {"error_msg":"…","error_code":"CDC:Err…"} as one line with the way out and without the secrets
  * that it quotes; what: "create changefeed x". Returns -1; ERR_NOT_FOUND: there is no such
- * changefeed. */
+ * changefeed; ERR_TIMEOUT with the code TICDC_OWNER_AWAY: the server that owns the changefeeds has
+ * died, and for some ten seconds no other has taken over. */
+#define TICDC_OWNER_AWAY 1
 int ticdc_refused(const struct http_answer *a, const char *what, struct err *e);
 /* stderr of the CLI, "Error: [CDC:ErrX]…", the same way. */
 int ticdc_cli_refused(const char *text, const char *what, struct err *e);
@@ -60,9 +62,9 @@ int ticdc_has_v2(const struct ticdc *c, struct deadline d, struct err *e);
  * registered. */
 int ticdc_captures(const struct ticdc *c, struct deadline d, unsigned *n, struct strbuf *hosts,
 		   struct err *e);
-/* *made: it is there, also when -1 says that the answer could not be read. */
 /* "127.0.0.1:8300"; ERR_NOT_FOUND: none */
 int ticdc_owner(const struct ticdc *c, struct deadline d, char address[300], struct err *e);
+/* *made: it is there, also when -1 says that the answer could not be read. */
 int ticdc_create(const struct ticdc *c, const struct ticdc_create *o, struct deadline d,
 		 struct ticdc_feed *f, bool *made, struct err *e);
 /* State, checkpoint, resolved ts. A failed changefeed is no error here: f->error says why. For

@@ -138,6 +138,16 @@ static void refusals_keep_ticdcs_words(void **unused)
 	assert_non_null(strstr(
 		e.text, "TiCDC says: [CDC:ErrSinkURIInvalid]sink uri invalid 'kafka' (fix: "));
 	assert_null(strstr(e.text, "Usage"));
+	/* of a server whose owner was killed a moment ago */
+	strbuf_reset(&a.body);
+	strbuf_addstr(
+		&a.body,
+		"{\"error_msg\":\"Get \\\"http://127.0.0.1:10300/api/v2/changefeeds/x\\\": read tcp 127.0.0.1:49234->127.0.0.1:10300: "
+		"read: connection reset by peer\",\"error_code\":\"\"}");
+	a.status = 500;
+	assert_int_equal(ticdc_refused(&a, "query", &e), -1);
+	assert_int_equal(e.kind, ERR_TIMEOUT);
+	assert_int_equal(e.code, TICDC_OWNER_AWAY);
 	http_answer_release(&a);
 }
 
