@@ -1,6 +1,8 @@
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -10,10 +12,12 @@
 #include "suites/selftest.h"
 
 #define SEEDS_MAX 1000u
+#define DRILL "tests/planted/drill.lua"
 
 struct request {
 	struct selftest_opts o;
 	const char *out;
+	FILE *table; /* of out */
 };
 #define AT(member) .at = offsetof(struct request, member)
 static const struct option_def options[] = {
@@ -29,10 +33,10 @@ static const struct option_def options[] = {
 	  "also run N mini drills for each lie that a process can tell (0; only in drtest-test, "
 	  "the build with failpoints)",
 	  AT(o.faults), .max = SEEDS_MAX },
-	{ "scenario", OPTION_TEXT, "FILE", "the mini drill (tests/planted/drill.lua)",
+	{ "scenario", OPTION_TEXT, "FILE", "the mini drill of --drills and --faults (" DRILL ")",
 	  AT(o.scenario) },
 	{ "output", OPTION_TEXT, "FILE", "write the table to FILE as JSON", AT(out) },
-	{ "json", OPTION_FLAG, NULL, "print write the table to FILE as JSON", AT(o.quiet) },
+	{ "json", OPTION_FLAG, NULL, "print the table as JSON", AT(o.quiet) },
 	{ "out", OPTION_RENAMED, .at = 0, .now = "output" },
 	{ 0 },
 };
@@ -40,7 +44,7 @@ static const struct command_def command = {
 	.name = "selftest",
 	.usage =
 		"drtest selftest [--seeds N] [--seed N] [--recordings N] [--drills N] [--faults N] "
-		"[--out FILE] [--json]",
+		"[--output FILE] [--json]",
 	.about = "Tests the verdict: records a small drill on real servers, then judges it many "
 		 "times with one planted defect. The check responsible for a defect must find it, "
 		 "and each harmless variant must pass. Prints a table of defects and checks.",
@@ -61,9 +65,17 @@ static int parse(int argc, char **argv, struct request *q)
 				"selftest` builds drtest-test, which has them\n");
 		return 2;
 	}
+	if (o->scenario && !o->drills && !o->faults)
+		return options_wrong(&command, "--scenario is only for --drills and --faults");
+	if (!o->scenario)
+		q->o.scenario = DRILL;
 	if ((o->drills || o->faults) && !fs_exists(o->scenario)) {
 		fprintf(stderr, "drtest selftest: --scenario %s: no such file\n", o->scenario);
 		return 2;
+	}
+	if (q->out && !(q->table = fopen(q->out, "we"))) { /* not found out after an hour */
+		fprintf(stderr, "drtest selftest: --output %s: %s\n", q->out, strerror(errno));
+		return 3;
 	}
 	return 0;
 }
@@ -71,10 +83,7 @@ static int parse(int argc, char **argv, struct request *q)
 int cmd_selftest(int argc, char **argv)
 {
 	struct request q = {
-		.o = { .seeds = 2,
-		       .recordings = 1,
-		       .seed = 42,
-		       .scenario = "tests/planted/drill.lua" },
+		.o = { .seeds = 2, .recordings = 1, .seed = 42 },
 	};
 	struct scores t = { 0 };
 	struct err e = ERR_INIT;
@@ -96,8 +105,8 @@ int cmd_selftest(int argc, char **argv)
 		json_dumpf(j, stdout, JSON_INDENT(2));
 	else
 		scores_print(&t);
-	if (q.out && json_dump_file(j, q.out, JSON_INDENT(2)) < 0)
-		rc = err_set(&e, ERR_IO, 0, "write %s", q.out);
+	if (q.table && (json_dumpf(j, q.table, JSON_INDENT(2)) < 0 || fflush(q.table) != 0))
+		rc = err_sys(&e, "write %s", q.out);
 	json_decref(j);
 	if (rc < 0)
 		goto failed;

@@ -12,7 +12,7 @@ local function parse(target)
     local factor = ({ ms = 1, s = 1000, m = 60000, [""] = 1000 })[unit]
     local known = ({ p50 = true, p95 = true, p99 = true, p999 = true, max = true, lag = true, rpo = true })[name]
     if not known or not factor or not tonumber(number) then
-      error(("target '%s' must be a list of p50, p95, p99, p999, max, lag, rpo with limits, such as p99<50ms,lag<5s"):format(part), 0)
+      return nil, "must be a list of p50, p95, p99, p999, max, lag, rpo with limits, such as p99<50ms,lag<5s"
     end
     list[#list + 1] = { name = name, ms = tonumber(number) * factor, text = name .. "<" .. bound }
   end
@@ -32,7 +32,8 @@ local SHARE_ABOVE = { p50 = 0.5, p99 = 0.01, p999 = 0.001 }
 return scenario {
   name = "capacity",
   options = {
-    target     = { "p99<50ms,lag<5s", "limits for p50, p95, p99, p999, max (latency from the due time), lag (changefeed), rpo" },
+    target     = { "p99<50ms,lag<5s", "limits for p50, p95, p99, p999, max (latency from the due time), lag (changefeed), rpo",
+                   valid = function(target) return select(2, parse(target)) end },
     min_rate   = { 50,    "start the search at this rate, in transactions per second", was = "from", min = 1, max = 10000000 },
     max_rate   = { 20000, "do not go beyond this rate", was = "to", min = 1, max = 10000000 },
     precision  = { 10,    "precision of the result in percent", min = 1, max = 100 },

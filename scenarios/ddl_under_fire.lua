@@ -10,7 +10,7 @@ return scenario {
   needs = { "kill", "pause", "link", "cut" },
   options = drill.options {
     rate       = { 80,  "transactions per second of all connections together", max = 10000000 },
-    ddls       = { 8,   "DDLs under fire" },
+    ddls       = { 8,   "DDLs under fire", min = 1, max = 1000 },
   },
   run = function(t, opt)
     local store, primary, secondary, load, backup, feed, link

@@ -8,7 +8,7 @@ return scenario {
   name = "feed_restart",
   needs = { "kill", "interrupt" },
   options = drill.options {
-    deaths     = { 6,      "how often the changefeed is killed" },
+    deaths     = { 6,      "how often the changefeed is killed", min = 1, max = 1000 },
     life       = { "1.5s", "maximum time between kills" },
   },
   run = function(t, opt)

@@ -24,7 +24,7 @@ return scenario {
     held       = { false, "hold the secondary back: from before the statement nothing reaches it, while the redo log continues" },
     tables     = { 3,    "tables; the load writes to all but the last, which is the quiet one", min = 2, max = 10000 },
     soak       = { "3s", "write load before the statement" },
-    log_flush  = { "15s", "TiDB: how often TiKV flushes the log backup (its own default is 3m); more than 10s" },
+    log_flush  = { "15s", "TiDB: how often TiKV flushes the log backup (its own default is 3m); more than 10s", min = "11s" },
   },
   run = function(t, opt)
     local store, primary, secondary, load, backup, feed, link, hold

@@ -11,7 +11,7 @@ return scenario {
   options = drill.options {
     rate       = { 200,  "transactions per second of all connections together", max = 10000000 },
     soak       = { "4s", "write load before the disaster" },
-    deaths     = { 5,    "how often the replay is killed" },
+    deaths     = { 5,    "how often the replay is killed", min = 1, max = 1000 },
   },
   run = function(t, opt)
     local store, primary, secondary, load, feed, link

@@ -9,7 +9,7 @@ return scenario {
   needs = { "time_travel" },
   options = drill.options {
     rate       = { 50,    "transactions per second of all connections together", max = 10000000 },
-    interval   = { "30s", "interval between syncpoints; TiCDC requires at least 30 s" },
+    interval   = { "30s", "interval between syncpoints; TiCDC requires at least 30 s", min = "30s" },
     pairs      = { 2,     "to compare", min = 1, max = 1000 },
   },
   run = function(t, opt)

@@ -9,7 +9,7 @@ return scenario {
     table_size = { 25000,  "rows of each", min = 1, max = 2147483647 },
     workers    = { 16,     "connections of the load", min = 1, max = 100000 },
     time       = { "10s",  "how long the load runs at full speed" },
-    threads    = { 4,      "connections of backup and restore" },
+    threads    = { 4,      "connections of backup and restore", min = 1, max = 64 },
   },
   run = function(t, opt)
     local store, primary, secondary, load, backup, clock

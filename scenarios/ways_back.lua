@@ -15,8 +15,8 @@ return scenario {
     workers    = { 10,     "connections of the load", min = 1, max = 100000 },
     rate       = { 100,    "transactions per second of all connections together", max = 10000000 },
     soak       = { "6s",   "write load before the disaster" },
-    syncpoint  = { "30s",  "TiDB: interval between syncpoints; TiCDC requires at least 30 s" },
-    log_flush  = { "15s",  "TiDB: how often TiKV flushes the log backup (its own default is 3m); more than 10s" },
+    syncpoint  = { "30s",  "TiDB: interval between syncpoints; TiCDC requires at least 30 s", min = "30s" },
+    log_flush  = { "15s",  "TiDB: how often TiKV flushes the log backup (its own default is 3m); more than 10s", min = "11s" },
     disk       = { "lost", "the dead primary's disk: lost with it, or whole", choices = { "lost", "whole" } },
   },
   run = function(t, opt)

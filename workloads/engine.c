@@ -253,6 +253,7 @@ static int thread_open(struct engine_thread *t, struct err *e)
 
 	if (script_open(&t->script, l->name, (const char *const *)l->set, e) < 0)
 		return -1;
+	script_compile(&t->script);
 	t->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (t->epoll_fd < 0)
 		return err_sys(e, "epoll_create1");

@@ -7,6 +7,8 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
+#include "harness/sql/schema.h"
+#include "harness/run/lua_args.h"
 #include "workloads/load_impl.h"
 
 #define WORKERS_MAX 100000u
@@ -38,11 +40,8 @@ static int check_opts(const struct load_opts *o, struct err *e)
 			"load %s: shard %u of %u with %u workers each: at most %u workers in "
 			"total",
 			o->name, o->shard, o->shards, o->workers, WORKERS_MAX);
-	if (o->db && (!*o->db || strlen(o->db) > 64))
-		return err_set(e, ERR_USAGE, 0,
-			       "load %s: the name of a database has 1 to 64 "
-			       "bytes",
-			       o->name);
+	if (o->db && schema_may_be_loaded(o->db, e) < 0)
+		return err_wrap(e, "load %s", o->name);
 	if (!(o->rate >= 0 && o->rate <= 1e7))
 		return err_set(e, ERR_USAGE, 0,
 			       "load %s: rate must be 0 to 10,000,000 transactions per second",
@@ -144,7 +143,7 @@ struct load *load_new(const struct load_opts *o, struct err *e)
 	memset(l->worker, 0, sizeof(struct worker) * o->workers);
 	share_workers(l);
 	if (dist_init(&l->dist, rand_type, o->table_size) < 0) {
-		err_set(e, ERR_USAGE, 0,
+		err_set(e, ERR_USAGE, LUA_MISSPELT,
 			"load %s: unknown distribution \"%s\": use special, uniform, gaussian, "
 			"pareto or zipfian",
 			o->name, rand_type);

@@ -1,14 +1,17 @@
 #include "workloads/script.h"
 
 #include <lauxlib.h>
+#include <luajit.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/clock.h"
 #include "harness/base/nearest.h"
 #include "harness/base/xalloc.h"
 #include "harness/base/embed.h"
 #include "harness/os/fs.h"
+#include "harness/run/lua_args.h"
 #include "harness/run/sandbox.h"
 #include "workloads/lua_con.h"
 
@@ -26,6 +29,7 @@ EMBEDDED(workloads_loads_tpcc_lua);
 EMBEDDED(workloads_loads_sbtest_lua);
 
 #define OPTIONS_MAX 64
+#define HOOK_INSTRUCTIONS 100000
 #define LOAD_BYTES_MAX ((size_t)1 << 20)
 #define LOAD(n)                                                                            \
 	{                                                                                  \
@@ -53,7 +57,11 @@ int script_error(lua_State *L, const struct script *s, struct err *e)
 {
 	const char *text = lua_tostring(L, -1);
 
-	err_set(e, ERR_USAGE, 0, "load %s: %s", s->name, text ? text : "an error that is not text");
+	if (clock_cancelled())
+		err_set(e, ERR_CANCELLED, 0, "interrupted");
+	else
+		err_set(e, ERR_USAGE, 0, "load %s: %s", s->name,
+			text ? text : "an error that is not text");
 	lua_pop(L, 1);
 	return -1;
 }
@@ -383,14 +391,39 @@ static int load_text(struct script *s, const char *name)
 	return rc;
 }
 
+static bool is_embedded(const char *name)
+{
+	for (size_t i = 0; i < sizeof(embedded) / sizeof(*embedded); i++)
+		if (strcmp(name, embedded[i].name) == 0)
+			return true;
+	return false;
+}
+
 static bool find_builtin(const char *name)
 {
 	size_t n = strlen(name);
 
-	for (size_t i = 0; i < sizeof(embedded) / sizeof(*embedded); i++)
-		if (strcmp(name, embedded[i].name) == 0)
-			return true;
+	if (is_embedded(name))
+		return true;
 	return strchr(name, '/') || (n > 4 && strcmp(name + n - 4, ".lua") == 0);
+}
+
+/* A compiled loop calls no hook, so a file of the user's is interpreted: its endless loop ends with
+ * the run. Embedded loads have none. */
+static void end_if_cancelled(lua_State *L, lua_Debug *ar)
+{
+	(void)ar;
+	if (!clock_cancelled())
+		return;
+	lua_sethook(L, end_if_cancelled, LUA_MASKCOUNT,
+		    1); /* a pcall of the script's catches one */
+	luaL_error(L, "interrupted");
+}
+
+void script_compile(struct script *s)
+{
+	lua_sethook(s->L, NULL, 0, 0);
+	luaJIT_setmode(s->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
 }
 
 int script_open(struct script *s, const char *name, const char *const *set, struct err *e)
@@ -415,7 +448,7 @@ int script_open(struct script *s, const char *name, const char *const *set, stru
 			names[i] = embedded[i].name;
 		}
 		meant = nearest(name, names, n);
-		err_set(e, ERR_USAGE, 0,
+		err_set(e, ERR_USAGE, LUA_MISSPELT,
 			meant ? "no load \"%s\": did you mean \"%s\"? There are %s; or give the path of a .lua file"
 			      : "no load \"%s\"%s: there are %s; or give the path of a .lua file",
 			name, meant ? meant : "", all.buf);
@@ -426,6 +459,10 @@ int script_open(struct script *s, const char *name, const char *const *set, stru
 	if (!s->L)
 		return err_set(e, ERR_ENV, 0, "load %s: cannot create a Lua state", name);
 	sandbox_open(s->L, name, true);
+	if (!is_embedded(name)) {
+		luaJIT_setmode(s->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+		lua_sethook(s->L, end_if_cancelled, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+	}
 	lua_con_open(s->L);
 	lua_getglobal(s->L, "package");
 	lua_getfield(s->L, -1, "loaders");

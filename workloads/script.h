@@ -96,6 +96,9 @@ struct script {
 /* name: an embedded load's, or a path (it has a slash or ends in .lua). set: NULL-terminated
  * "option=value", or NULL. */
 int script_open(struct script *s, const char *name, const char *const *set, struct err *e);
+/* For event(): a user's file is compiled too. Until then it is interpreted, so that clock_cancel()
+ * ends its loops (ERR_CANCELLED). */
+void script_compile(struct script *s);
 void script_close(struct script *s);
 /* A whole number among the options: -2 when there is no such number, -1 when it is not whole or not
  * from 1 to max. */

@@ -141,9 +141,10 @@ static const struct option_def options[] = {
 	{ "metrics", OPTION_TAKE, "ADDRESS",
 	  "watch: serve figures for Prometheus at http://ADDRESS/metrics: PORT or HOST:PORT, on "
 	  "this machine only unless HOST says otherwise; includes when each scenario last ran, "
-	  "from the history in --runs",
+	  "from the history in --out",
 	  .take = take_metrics },
-	{ "runs", OPTION_TEXT, "DIR", "watch: the directory for runs (runs)", AT(runs) },
+	{ "out", OPTION_TEXT, "DIR", "watch: the directory for runs (runs)", AT(runs) },
+	{ "runs", OPTION_RENAMED, .at = 0, .now = "out" },
 	{ "json", OPTION_FLAG, NULL, "print JSON", AT(json) },
 	{ "log-level", OPTION_IGNORED, "LEVEL", NULL, .at = 0 },
 	{ "enable-profiling", OPTION_IGNORED, NULL, NULL, .at = 0 },

@@ -254,7 +254,7 @@ int redo_watch(struct store *s, const struct redo_options *o)
 	int rc;
 
 	if (o->runs && run_history_folder(o->runs, &e) < 0) /* the first run may make it */
-		fprintf(stderr, "note: drtest redo: --runs: no rehearsal is reported so far: %s\n",
+		fprintf(stderr, "note: drtest redo: --out: no rehearsal is reported so far: %s\n",
 			e.text);
 	e = (struct err)ERR_INIT;
 	if (serve_listen(&serve, &o->serve, &e) < 0 || serve_start(&serve, &e) < 0)

@@ -1,9 +1,14 @@
 #include <inttypes.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -138,6 +143,23 @@ static void give(const char **argv, int *n, const char *option, const char *valu
 	argv[(*n)++] = value;
 }
 
+/* Is there nobody who could type "service"? Then a disaster would rehearse no team. */
+static bool input_is_over(void)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+	struct stat st;
+	int waiting = 0;
+
+	if (fstat(STDIN_FILENO, &st) < 0)
+		return true;
+	if (S_ISREG(st.st_mode))
+		return lseek(STDIN_FILENO, 0, SEEK_CUR) >= st.st_size;
+	if (S_ISCHR(st.st_mode)) /* /dev/null */
+		return st.st_rdev == makedev(1, 3);
+	return poll(&p, 1, 0) > 0 && !(p.revents & POLLIN) && (p.revents & POLLHUP) &&
+	       (ioctl(STDIN_FILENO, FIONREAD, &waiting) < 0 || !waiting);
+}
+
 int cmd_gameday(int argc, char **argv)
 {
 	static const char *const kinds[] = { "kind=kill", "kind=nothing", "kind=drawn" };
@@ -154,6 +176,10 @@ int cmd_gameday(int argc, char **argv)
 			&command,
 			"--clusters FILE is missing (docs/CLUSTERS.md); to practice, use --on "
 			"local");
+	if (!q.plan && input_is_over())
+		return options_wrong(&command,
+				     "nobody can type, because standard input is closed or empty: "
+				     "whoever leads the game day types there, or a script does");
 	if (!q.seed && getrandom(&q.seed, sizeof(q.seed), 0) == (ssize_t)sizeof(q.seed))
 		q.seed %= 1000000000;
 	snprintf(seed, sizeof(seed), "%" PRIu64, q.seed);

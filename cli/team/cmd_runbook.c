@@ -26,17 +26,18 @@ static const struct option_def options[] = {
 	  AT(format) },
 	{ "output", OPTION_TEXT, "FILE", "the file to write; required for pdf (standard output)",
 	  AT(to) },
-	{ "runs", OPTION_TEXT, "DIR", "the directory for runs, for measured times (runs)",
+	{ "out", OPTION_TEXT, "DIR", "the directory for runs, for measured times (runs)",
 	  AT(runs) },
 	{ "max-rpo", OPTION_TEXT, "TIME", "your target, for the decisions", AT(max_rpo) },
 	{ "max-rto", OPTION_TEXT, "TIME", "your target, for the decisions", AT(max_rto) },
+	{ "runs", OPTION_RENAMED, .at = 0, .now = "out" },
 	{ "to", OPTION_RENAMED, .at = 0, .now = "output" },
 	{ 0 },
 };
 static const struct command_def command = {
 	.name = "runbook",
 	.usage =
-		"drtest runbook --clusters FILE [--format md|html|pdf] [--output FILE] [--runs DIR] [...]",
+		"drtest runbook --clusters FILE [--format md|html|pdf] [--output FILE] [--out DIR] [...]",
 	.about = "Prints the recovery steps for exactly these clusters: their addresses, the "
 		 "commands in order, how long the last drills took, which decisions are due and "
 		 "on what basis, and what to do if a step fails. It never shows secrets: env "
@@ -112,7 +113,7 @@ int cmd_runbook(int argc, char **argv)
 					     i ? "rto" : "rpo", time);
 	}
 	if (q.runs && run_history_folder(q.runs, &e) < 0) {
-		fprintf(stderr, "drtest runbook: --runs: %s\n", e.text);
+		fprintf(stderr, "drtest runbook: --out: %s\n", e.text);
 		return 2;
 	}
 	if (q.format == FORMAT_PDF && !q.to)

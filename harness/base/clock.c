@@ -88,9 +88,10 @@ int64_t duration_parse_ms(const char *text)
 	char *end;
 	double v;
 
-	if ((*text < '0' || *text > '9') && *text != '.')
-		return -1;
 	v = strtod(text, &end);
+	if (end == text ||
+	    end != text + strspn(text, "0123456789.")) /* no sign, no "1e3", no "0x10" */
+		return -1;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (!strcmp(end, units[i].unit)) {
 			v *= units[i].ms;

@@ -29,7 +29,8 @@ void clock_cancel_reset(void);
 int pause_ms(int64_t ms, struct deadline d);
 
 /* "20s", "1.5m", "250ms", "2h" or plain seconds to milliseconds; -1 if it is no duration or out of
- * range (30 days). */
+ * range (30 days). DURATION_FORM is what an error says of it. */
+#define DURATION_FORM "a duration such as 250ms, 20s, 1.5m or 2h, at most 720h"
 int64_t duration_parse_ms(const char *text);
 
 #endif

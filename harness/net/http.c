@@ -48,11 +48,15 @@ static int no_answer(CURLcode rc, const struct call *c, const struct http_reques
 				     ? ERR_USAGE
 				     : ERR_IO;
 
+	const char *why = rc == CURLE_ABORTED_BY_CALLBACK ? "interrupted"
+			  : rc == CURLE_UNSUPPORTED_PROTOCOL && !strncmp(r->url, "http", 4)
+				  ? "the response is not HTTP"
+				  : curl_easy_strerror(rc);
+
 	if (c->over)
 		return err_set(e, ERR_BAD_DATA, 0, "%s %.*s: the response is larger than %zu MiB",
 			       method, (int)strcspn(url, "?"), url, HTTP_ANSWER_BYTES_MAX >> 20);
-	return err_set(e, kind, (int)rc, "%s %.*s: %s", method, (int)strcspn(url, "?"), url,
-		       curl_easy_strerror(rc));
+	return err_set(e, kind, (int)rc, "%s %.*s: %s", method, (int)strcspn(url, "?"), url, why);
 }
 
 void http_answer_release(struct http_answer *a)

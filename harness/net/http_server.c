@@ -90,7 +90,10 @@ int http_place_parse(struct http_place *p, const char *text, int default_port, s
 		snprintf(p->host, sizeof(p->host), p->ipv6 ? "::1" : "127.0.0.1");
 	if (inet_pton(p->ipv6 ? AF_INET6 : AF_INET, p->host, number) != 1)
 		return not_an_address(text, e);
-	p->loopback = p->ipv6 ? IN6_IS_ADDR_LOOPBACK((struct in6_addr *)number) : number[0] == 127;
+	p->loopback = !p->ipv6 ? number[0] == 127
+			       : IN6_IS_ADDR_LOOPBACK((struct in6_addr *)number) ||
+					 (IN6_IS_ADDR_V4MAPPED((struct in6_addr *)number) &&
+					  number[12] == 127);
 	return 0;
 }
 

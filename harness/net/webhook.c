@@ -45,6 +45,15 @@ static int key_of(struct webhook *w, const char *text, struct err *e)
 	return 0;
 }
 
+static bool is_http_url(const char *text)
+{
+	CURLU *u = curl_url();
+	bool good = u && curl_url_set(u, CURLUPART_URL, text, 0) == CURLUE_OK;
+
+	curl_url_cleanup(u);
+	return good;
+}
+
 int webhook_open(struct webhook *w, const char *url, const char *secret, struct err *e)
 {
 	struct strbuf text = STRBUF_INIT;
@@ -58,6 +67,12 @@ int webhook_open(struct webhook *w, const char *url, const char *secret, struct 
 		goto out;
 	if ((strcmp(u.scheme, "http") && strcmp(u.scheme, "https")) || !*u.host || *u.user) {
 		err_set(e, ERR_USAGE, 0, "must be an address such as https://host/path");
+		uri_release(&u);
+		goto out;
+	}
+	if (!is_http_url(w->url.buf)) {
+		err_set(e, ERR_USAGE, 0,
+			"the address has a character that must be escaped, such as a blank (%%20)");
 		uri_release(&u);
 		goto out;
 	}
@@ -142,9 +157,11 @@ static int send_once(const struct webhook *w, const char *id, const char *json, 
 		headers[2] = signature.buf;
 	}
 	rc = http_send(&r, deadline_in_ms(TRY_MS), &a, e);
-	if (rc < 0) {
+	if (a.status / 100 == 2) { /* taken, whatever became of the rest of its response */
+		rc = 0;
+	} else if (rc < 0 && a.status < 200) {
 		rc = failure_may_pass(e) ? 1 : -1;
-	} else if (a.status / 100 != 2) {
+	} else {
 		err_set(e, ERR_IO, (int)a.status, "%s returned %ld", w->called, a.status);
 		rc = status_may_pass(a.status) ? 1 : -1;
 	}

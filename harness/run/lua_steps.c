@@ -12,6 +12,7 @@
 #include "harness/run/recovery.h"
 #include "harness/run/runtime_impl.h"
 #include "harness/run/scenario.h"
+#include "harness/sql/schema.h"
 
 #define WAIT_MS_MAX ((int64_t)30 * 24 * 3600 * 1000)
 
@@ -189,7 +190,7 @@ static int duration(lua_State *L)
 	else if (lua_type(L, 1) == LUA_TSTRING)
 		ms = duration_parse_ms(lua_tostring(L, 1));
 	if (ms < 0)
-		lua_usage(L, "'%s' is not a duration such as \"20s\", \"250ms\", \"1.5m\"",
+		lua_usage(L, "'%s' is not " DURATION_FORM,
 			  lua_isstring(L, 1) ? lua_tostring(L, 1) : luaL_typename(L, 1));
 	lua_pushnumber(L, (lua_Number)ms);
 	return 1;
@@ -218,9 +219,23 @@ static int slow(lua_State *L)
 	return 1;
 }
 
-static int is_duration(lua_State *L)
+/* wrong_duration(text): what it should be, or nil */
+static int wrong_duration(lua_State *L)
 {
-	lua_pushboolean(L, duration_parse_ms(luaL_checkstring(L, 1)) >= 0);
+	if (duration_parse_ms(luaL_checkstring(L, 1)) >= 0)
+		return 0;
+	lua_pushliteral(L, DURATION_FORM);
+	return 1;
+}
+
+/* wrong_database(name): why a load can't have it, or nil */
+static int wrong_database(lua_State *L)
+{
+	struct err e = ERR_INIT;
+
+	if (schema_may_be_loaded(luaL_checkstring(L, 1), &e) == 0)
+		return 0;
+	lua_pushstring(L, e.text);
 	return 1;
 }
 
@@ -430,6 +445,16 @@ static int raise_misspelt(lua_State *L)
 	return lua_misspelt(L, "%s", luaL_checkstring(L, 1));
 }
 
+/* refuse(text): before the first step it can only be for the options, and the plan finds it */
+static int raise_refusal(lua_State *L)
+{
+	struct err e = ERR_INIT;
+
+	err_set(&e, ERR_USAGE, runtime_of(L)->step ? 0 : LUA_MISSPELT, "%s",
+		luaL_checkstring(L, 1));
+	return lua_raise(L, &e);
+}
+
 static int raise_usage(lua_State *L)
 {
 	return lua_usage(L, "%s", luaL_checkstring(L, 1));
@@ -473,11 +498,13 @@ int lua_steps_open(lua_State *L)
 		{ "planning", planning },
 		{ "plan", plan },
 		{ "usage", raise_usage },
+		{ "refuse", raise_refusal },
 		{ "no_name", no_name },
 		{ "misspelt", raise_misspelt },
 		{ "timeout", raise_timeout },
 		{ "is_final", is_final },
-		{ "is_duration", is_duration },
+		{ "wrong_duration", wrong_duration },
+		{ "wrong_database", wrong_database },
 		{ "slow", slow },
 		{ "way", way },
 		{ "advise", advise },

@@ -71,6 +71,11 @@ local function scenario(s)
       error(("scenario: option %s must be { default, \"help\" }"):format(tostring(key)), 2)
     end
     if o.choices and type(o.choices) ~= "table" then error(("scenario: option %s: choices must be a list"):format(key), 2) end
+    if o.min and kind == "string" and steps.wrong_duration(tostring(o.min)) then error(("scenario: option %s: min must be a duration"):format(key), 2) end
+    if o.valid and type(o.valid) ~= "function" then error(("scenario: option %s: valid must be a function"):format(key), 2) end
+    if o.names and not (kind == "string" and steps["wrong_" .. tostring(o.names)]) then
+      error(("scenario: option %s: names can only be \"database\", of a text"):format(key), 2)
+    end
   end
   return setmetatable(s, { __name = "drtest.scenario" })
 end
@@ -140,7 +145,7 @@ function T:eventually(name, within, condition) -- luacheck: ignore self
 end
 
 -- What a scenario is not for is said in one line, and ends the run as a wrong call does.
-function T:refuse(why) steps.usage(why) end -- luacheck: ignore self
+function T:refuse(why) steps.refuse(why) end -- luacheck: ignore self
 
 function T:sleep(time) -- luacheck: ignore self
   local ms = steps.duration(time)
@@ -398,14 +403,18 @@ local function coerce(s, set)
         if choice == value then break end
         if i == #o.choices then steps.usage(("option %s: '%s' is not one of %s"):format(name, value, table.concat(o.choices, ", "))) end
       end
-      if o[1]:match("^%d[%d.]*[a-z]+$") and not steps.is_duration(value) then -- its default is a duration: so is this
-        steps.usage(("option %s: '%s' is not a duration such as \"20s\", \"250ms\", \"1.5m\""):format(name, value))
-      end
+      local wrong = o[1]:match("^%d[%d.]*[a-z]+$") and steps.wrong_duration(value) -- its default is a duration: so is this
+      if wrong then steps.usage(("option %s: '%s' is not %s"):format(name, value, wrong)) end
+      if o.min and steps.duration(value) < steps.duration(o.min) then steps.usage(("option %s: %s is less than %s"):format(name, value, o.min)) end
+      wrong = o.names and steps["wrong_" .. o.names](value)
+      if wrong then steps.usage(("option %s: %s"):format(name, wrong)) end
     end
     local least, most = o.min, o.max
     if kind == "number" and (least and typed < least or most and typed > most) then
       steps.usage(("option %s: %s is not from %s to %s"):format(name, value, least or 0, most or "any number"))
     end
+    local why = o.valid and o.valid(typed)
+    if why then steps.usage(("option %s: '%s' %s"):format(name, value, why)) end
     opt[name] = typed
   end
   -- a typo in the scenario is named, as a global's is

@@ -494,6 +494,22 @@ bool schema_is_system(const char *db)
 	return false;
 }
 
+int schema_may_be_loaded(const char *db, struct err *e)
+{
+	size_t n = strlen(db);
+
+	if (!n || n > 64 || db[n - 1] == ' ')
+		return err_set(
+			e, ERR_USAGE, 0,
+			"the name of a database has 1 to 64 bytes and does not end with a blank");
+	if (schema_is_system(db))
+		return err_set(
+			e, ERR_USAGE, 0,
+			"'%s' is a system schema, which is never replicated: use another database",
+			db);
+	return 0;
+}
+
 int bookkeeping_make(struct sql *s, struct err *e)
 {
 	return sql_exec(s, e, "CREATE DATABASE IF NOT EXISTS " BOOKKEEPING_DB_QUOTED) < 0 ? -1 : 0;

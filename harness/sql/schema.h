@@ -126,6 +126,9 @@ void schema_release(struct table_schema *t);
  * where event_scheduler=DISABLED. */
 #define EVENTS_SHOWN_SQL "@@event_scheduler <> 'DISABLED'"
 bool schema_is_system(const char *db);
+/* Can a load have it? A system schema is never replicated: all of its rows would be lost. ERR_USAGE
+ */
+int schema_may_be_loaded(const char *db, struct err *e);
 int bookkeeping_make(struct sql *s, struct err *e); /* makes the database if it does not exist */
 /* appends what stands behind FROM */
 void schema_add_from(struct strbuf *out, const struct table_schema *t);

@@ -53,4 +53,28 @@ for how in sql query; do
 	[ $? = 130 ] && grep -q '^drtest: step .*interrupted' "$scratch/log" && ok || bad "a statement by $how: $(cat "$scratch/log")"
 	nothing_left "a statement by $how"
 done
+# ---- a load of one's own that never comes back: its prepare() alone, or with a pcall around it
+for loop in 'while true do end' 'while true do pcall(function() while true do end end) end'; do
+	cat >"$scratch/endless.lua" <<L
+return { name = "endless", statements = {}, tables = { "e%d(id)" }, event = function(con) con:begin() con:commit() end,
+  prepare = function(con, r, table) con:query(("CREATE TABLE e%d (id INT PRIMARY KEY)"):format(table)) $loop end }
+L
+	cat >"$scratch/useless.lua" <<L
+return require "drtest.scenario" { name = "useless", run = function(t)
+  t:step("prepare", function()
+    local a = t:cluster { name = "a" }
+    t:note "it begins"
+    t:load { "$scratch/endless.lua" }:prepare { on = a }
+  end)
+end }
+L
+	"$DRTEST" run "$scratch/useless.lua" --on local --store file --out "$out" >"$scratch/log" 2>&1 & pid=$!
+	wait_for 60 grep -q 'it begins' "$scratch/log" || bad "$loop: $(cat "$scratch/log")"
+	sleep 0.5
+	kill -INT $pid
+	wait $pid
+	[ $? = 130 ] && grep -q '^drtest: step .*interrupted' "$scratch/log" && ok || bad "$loop: $(cat "$scratch/log")"
+	nothing_left "$loop"
+done
+
 expect "a statement beyond the time limit" 3 'the run did not end within 8 s' "$DRTEST" run "$scratch/sleepy.lua" --on local --out "$out" --timeout 8s

@@ -19,7 +19,7 @@ drtest "a dash that an editor made" 2 "'—seed': an option begins with two hyph
 drtest "one hyphen" 2 'unknown option -seed: did you mean --seed' "${failover[@]}" -seed 4
 drtest "a number that is neither a time nor a count" 2 "max-rpo: '1.5' is not a time such as 5s" "${failover[@]}" --max-rpo 1.5
 drtest "attach without clusters" 2 '^drtest run: --on attach needs --clusters FILE' "${failover[@]}" --on attach --plan
-drtest "a game day's options are the game day's" 2 '^drtest gameday: --clusters: the ground local takes no clusters file' gameday --on local --clusters examples/tiup-cluster.lua
+drtest "a game day's options are the game day's" 2 '^drtest gameday: --clusters: the ground local takes no clusters file' gameday --on local --plan --clusters examples/tiup-cluster.lua
 drtest "so are those of a search" 2 "^drtest capacity: --on: 'x' is not a ground" capacity --on x
 drtest "one word too many for a load" 2 "^drtest load: unexpected argument 'x' after 'run'" load oltp_write_only run x
 drtest "a load's verb first" 2 'the load comes first: drtest load bank run' load run bank
@@ -34,6 +34,33 @@ drtest "which of two places" 2 '^drtest backup: --storage: URI' backup --source-
 drtest "a search from nothing" 2 'min_rate: 0 is not from 1' capacity --min-rate 0
 drtest "a search downwards" 2 'min_rate 100 is above max_rate 50' capacity --min-rate 100 --max-rate 50 --plan
 drtest "a runbook's target" 2 "^drtest runbook: --max-rto: 'x' is not a time" runbook --clusters examples/tiup-cluster.lua --max-rto x
+drtest "a self-test's drill" 2 '^drtest selftest: --scenario is only for --drills and --faults' selftest --scenario tests/planted/drill.lua
+drtest "a self-test's table" 3 "^drtest selftest: --output $scratch/none/x: No such file" selftest --output "$scratch/none/x"
+drtest "a system schema for a load" 2 "'sys' is a system schema, which is never replicated" load oltp_write_only run --mysql-db=sys --mysql-port=1
+
+# ---- a scenario's options: found before anything starts
+while IFS='|' read -r scenario option pattern; do
+	drtest "$scenario: $option" 2 "$pattern" run "$scenario" --on local --store file --out "$out" --set "$option"
+done <<'T'
+gameday|db=mysql|option db: 'mysql' is a system schema
+gameday|db=|option db: the name of a database has 1 to 64 bytes
+gameday|window=10M|option window: '10M' is not a duration such as
+gameday|window=721h|is not a duration .* at most 720h
+gameday|limit=0|option limit: 0 is less than 1s
+live_failover|tables=0|option tables: 0 is not from 1 to 10000
+live_failover|db=INFORMATION_SCHEMA|is a system schema
+capacity|load=nosuch|no load "nosuch"
+capacity|rand_type=x|unknown distribution "x"
+capacity|target=x|option target: 'x' must be a list of
+capacity|min_rate=90000|min_rate 90000 is above max_rate 20000
+ways_back|log_flush=5s|option log_flush: 5s is less than 11s
+ways_back|syncpoint=29s|option syncpoint: 29s is less than 30s
+human_error|log_flush=9s|option log_flush: 9s is less than 11s
+syncpoint|interval=1s|option interval: 1s is less than 30s
+throughput|threads=0|option threads: 0 is not from 1 to 64
+ddl_under_fire|ddls=0|option ddls: 0 is not from 1 to 1000
+T
+[ -z "$(ls -A "$out" 2>/dev/null)" ] && ok || bad "a mistake left $(ls "$out")"
 drtest "a report of nothing" 2 "^drtest report: '': no such run" report ''
 
 # ---- runs, and where something is written
@@ -44,8 +71,8 @@ for command in history trend forecast 'gate --rule rto_ms<=30s' 'changes last:1 
 	# shellcheck disable=SC2086
 	drtest "$command of no directory" 2 "the directory for runs: $scratch/none: No such file" $command --out "$scratch/none"
 done
-drtest "a runbook's runs" 2 "--runs: the directory for runs: $scratch/none" runbook --clusters examples/tiup-cluster.lua --runs "$scratch/none"
-expect "a watch's runs" 0 "^note: drtest redo: --runs: no rehearsal is reported so far: .*$scratch/none" "$DRTEST" redo watch --once --storage "file://$PWD/tests/fixtures/redo/small/log" --runs "$scratch/none"
+drtest "a runbook's runs" 2 "--out: the directory for runs: $scratch/none" runbook --clusters examples/tiup-cluster.lua --out "$scratch/none"
+expect "a watch's runs" 0 "^note: drtest redo: --out: no rehearsal is reported so far: .*$scratch/none" "$DRTEST" redo watch --once --storage "file://$PWD/tests/fixtures/redo/small/log" --out "$scratch/none"
 drtest "a place for a page" 3 "^drtest runbook: create $scratch/none/x: No such file or directory$" runbook --clusters examples/tiup-cluster.lua --output "$scratch/none/x"
 drtest "a forecast of no load" 2 "rows-per-s: '0' is not a number above 0" forecast --out "$scratch" --rows-per-s 0
 suite() { # NAME PATTERN LUA

@@ -82,7 +82,9 @@ was redo from start-ts redo cat --storage "$log" --from '2000-01-01 00:00:00'
 was redo to end-ts redo cat --storage "$log" --to '2000-01-01 00:00:00'
 was runbook to output runbook --clusters examples/tiup-cluster.lua --to "$scratch/book.md"
 was trend to output trend --out "$out" --to "$scratch/trend.html"
-was selftest out output selftest --out x --scenario "$scratch/nosuch.lua"
+was selftest out output selftest --out x --drills 1 --scenario "$scratch/nosuch.lua"
+was runbook runs out runbook --clusters examples/tiup-cluster.lua --runs "$scratch/none"
+was redo runs out redo watch --once --storage "$log" --runs "$scratch/none"
 was forecast flush flush-interval forecast --out "$out" --flush 2s
 was chaos to upstream chaos proxy --to 1
 was capacity from min-rate capacity --plan --from 100

@@ -47,7 +47,7 @@ grep -q 'resolved-ts:[0-9]' steps && ok || bad "the point was not told: $(cat st
 "$top/tests/fixtures/run/make" past/20261101T010203Z-failover-1 30 pass '{"wall_ms": 1792325000000, "rto_ms": 2000}' && "$DRTEST" history --rebuild --out past >/dev/null
 for f in md html; do
 	STORE_KEY=key-of-the-store STORE_SECRET=secret-of-the-store DB_PASSWORD=word-of-the-db "$DRTEST" runbook --clusters "$top/examples/tiup-cluster.lua" --format $f \
-		--runs past --max-rpo 5s --max-rto 30s >book.$f || bad "$f"
+		--out past --max-rpo 5s --max-rto 30s >book.$f || bad "$f"
 	grep -q 'of-the-store\|of-the-db' book.$f && bad "$f: a secret is shown" || ok
 done
 tells() { grep -Eq -- "$2" book.md && ok || bad "$1: no /$2/"; }

@@ -99,7 +99,7 @@ if [ -n "$browser" ]; then
 fi
 
 # ---- a redo log that stands still, and when it was rehearsed
-"$DRTEST" redo watch --storage "file://$top/tests/fixtures/redo/small/log" --metrics 127.0.0.1:0 --runs runs >watch.out 2>watch.err &
+"$DRTEST" redo watch --storage "file://$top/tests/fixtures/redo/small/log" --metrics 127.0.0.1:0 --out runs >watch.out 2>watch.err &
 watch=$!
 wait_for 30 grep -q 'metrics: http' watch.err
 metrics=$(grep -o 'http://.*/metrics' watch.err)

@@ -79,8 +79,38 @@ expect "a server that is not who it says" 3 "the webhook was not delivered: POST
 	"$DRTEST" report $run --webhook "https://127.0.0.1:$(grep -o '[0-9]*$' <(grep -m 1 ^ACCEPT tls.log))/x"
 kill $tls
 
+# ---- odd receivers: a 2xx status is a delivery, whatever comes after it
+cat >odd.py <<'PY'
+import socket, threading, time
+says = {'endless': b'HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\nx', 'ssh': b'SSH-2.0-OpenSSH_9\r\n', 'continue': b'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n'}
+def answer(c, what):
+    c.recv(65536)
+    if what != 'silent':
+        c.sendall(says[what])
+        c.shutdown(socket.SHUT_WR)
+    else:
+        time.sleep(3600)
+def serve(s, what):
+    while True:
+        threading.Thread(target=answer, args=(s.accept()[0], what), daemon=True).start()
+for what in [*says, 'silent']:
+    s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()
+    threading.Thread(target=serve, args=(s, what), daemon=True).start()
+    print(what, s.getsockname()[1], flush=True)
+time.sleep(3600)
+PY
+python3 odd.py >odd.ports &
+odd=$!
+trap 'kill $receiver $odd; finish' EXIT
+wait_for 20 grep -q silent odd.ports
+at() { echo "http://127.0.0.1:$(awk -v w="$1" '$1 == w { print $2 }' odd.ports)/x"; }
+expect "a 200 whose body ends early" 0 "" "$DRTEST" report $run --webhook "$(at endless)"
+grep -q 'not delivered' "$scratch/out" && bad "a 200 whose body ends early: $(cat "$scratch/out")" || ok
+expect "a 204 after a 100" 0 "" "$DRTEST" report $run --webhook "$(at continue)"
+expect "a server that speaks SSH" 3 "not delivered: POST http://127.0.0.1:[0-9]*: the response is not HTTP" "$DRTEST" report $run --webhook "$(at ssh)"
+
 # ---- what is wrong is told before anything is done
-for wrong in ftp://host/x host/x http:// @nosuch env:NOSUCH 'http://user:pw@host/x'; do
+for wrong in ftp://host/x host/x http:// @nosuch env:NOSUCH 'http://user:pw@host/x' 'http://host/a b' $'http://host/\na' http://host:99999/ 'http://host/#x'; do
 	expect "--webhook $wrong" 2 "^drtest run: --webhook: " "$DRTEST" run failover --webhook "$wrong"
 done
 expect "a secret for everybody to read" 2 "^drtest run: --webhook: the secret: use @FILE or env:NAME" "$DRTEST" run failover --webhook "$to/200/x" --webhook-secret "$key"

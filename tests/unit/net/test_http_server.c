@@ -29,6 +29,8 @@ static void an_address_is_a_number_and_a_port(void **unused)
 		{ "127.8.8.8:1", "127.8.8.8", 1, true },
 		{ "[::1]:9464", "::1", 9464, true },
 		{ "[::]:65535", "::", 65535, false },
+		{ "[::ffff:127.0.0.1]:1", "::ffff:127.0.0.1", 1, true },
+		{ "[::ffff:10.0.1.5]:1", "::ffff:10.0.1.5", 1, false },
 		{ "[2001:db8::1]", "2001:db8::1", 7, false },
 	};
 	static const char *const bad[] = {
