@@ -32,7 +32,8 @@
 #define ASK_NS (S_NS / 5) /* the changefeed is asked at most this often */
 #define ASK_META_NS (2 * S_NS)
 #define ASK_CLI_NS (2 * S_NS)
-/* for so long after its create TiCDC may not know it yet (seen: half a second) */
+/* for so long after its create, or after a change of owner, TiCDC may not know it yet (seen: half a
+ * second) */
 #define YOUNG_NS (10 * S_NS)
 /* a timestamp that has not moved for so long stands still: on an idle cluster too they move each
  * second */
@@ -342,6 +343,24 @@ static int state_of(struct tidb_feed *w, const struct ticdc_feed *f, struct feed
 	return 0;
 }
 
+/* Does what TiCDC said last stand although it does not answer? Its silence goes into the status. */
+static bool is_passing(struct tidb_feed *w, const struct err *why, int64_t now)
+{
+	bool away = why->kind == ERR_TIMEOUT && why->code == TICDC_OWNER_AWAY;
+
+	if (away)
+		w->away_ns = now;
+	if (why->kind == ERR_NOT_FOUND)
+		return now - (w->away_ns > w->created_ns ? w->away_ns : w->created_ns) <= YOUNG_NS;
+	if (why->kind != ERR_TIMEOUT || !w->answered_ns || now - w->answered_ns >= SILENT_NS)
+		return false;
+	snprintf(w->last.error, sizeof(w->last.error),
+		 away ? "TiCDC has had no owner for %lld s"
+		      : "TiCDC's API has not responded for %lld s",
+		 (long long)((clock_mono_ns() - w->answered_ns) / S_NS));
+	return true;
+}
+
 int tidb_cluster_feed_status(struct cluster *c, unsigned slot, struct feed_status *st,
 			     struct err *e)
 {
@@ -353,17 +372,7 @@ int tidb_cluster_feed_status(struct cluster *c, unsigned slot, struct feed_statu
 
 	if (!w->asked_ns || now - w->asked_ns >= (t->v2 ? ASK_NS : ASK_CLI_NS)) {
 		if (ask(c, w, &f, &why) < 0) {
-			bool silent = why.kind == ERR_TIMEOUT && w->answered_ns &&
-				      now - w->answered_ns < SILENT_NS;
-			bool young = why.kind == ERR_NOT_FOUND && now - w->created_ns <= YOUNG_NS;
-
-			if (silent)
-				snprintf(w->last.error, sizeof(w->last.error),
-					 why.code == TICDC_OWNER_AWAY
-						 ? "TiCDC has had no owner for %lld s"
-						 : "TiCDC's API has not responded for %lld s",
-					 (long long)((clock_mono_ns() - w->answered_ns) / S_NS));
-			if (!silent && !young) {
+			if (!is_passing(w, &why, now)) {
 				if (e)
 					*e = why;
 				return -1;
@@ -451,7 +460,7 @@ static int ask_if_there(const struct ticdc *api, const char *id, struct ticdc_fe
 
 static void forget(struct tidb_feed *w)
 {
-	w->asked_ns = w->asked_meta_ns = w->looked_ns = w->retrying_ns = 0;
+	w->asked_ns = w->asked_meta_ns = w->looked_ns = w->retrying_ns = w->away_ns = 0;
 	w->checkpoint_moved_ns = w->resolved_moved_ns = w->created_ns = clock_mono_ns();
 	w->answered_ns = w->created_ns;
 	w->seen_checkpoint = w->seen_resolved = w->log_resolved = 0;

@@ -25,6 +25,7 @@ struct tidb_feed {
 	bool sink_made; /* sink_user was made there */
 	struct feed_status last;
 	int64_t created_ns, asked_ns, asked_meta_ns;
+	int64_t away_ns;     /* when TiCDC had no owner last */
 	int64_t answered_ns; /* when TiCDC last said how its changefeed is; 0: never */
 	tso_t log_resolved;  /* by the redo log's meta; 0: not told */
 	/* what moved when; all CLOCK_MONOTONIC */

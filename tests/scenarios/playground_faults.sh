@@ -51,7 +51,7 @@ nothing_left "one of several"
 # ---- the TiCDC that owns the changefeed dies: until the other takes over, its API says that nobody listens there
 cat >"$scratch/owner.lua" <<'L'
 local drill = require "drtest.drill"
-return require "drtest.scenario" { name = "owner", needs = { "store" }, options = drill.options {}, run = function(t, opt)
+return require "drtest.scenario" { name = "owner", options = drill.options {}, run = function(t, opt)
   t:step("its owner dies", function()
     local store = t:store { buckets = { "backup", "redo" } }
     local primary, secondary = t:clusters({ name = "primary", ticdc = 2 }, { name = "secondary" })
