@@ -60,6 +60,12 @@ static bool has_decimals(enum column_type type)
 	       type == COL_TIMESTAMP;
 }
 
+/* MariaDB 5.3's times (mysql56_temporal_format=OFF), whose digits behind the point no map tells. */
+static bool hides_decimals(const struct table_map_column *m)
+{
+	return m->type == BT_TIME || m->type == BT_DATETIME || m->type == BT_TIMESTAMP;
+}
+
 /* The number of the collation that its values have; 0: it is no text. */
 static unsigned collation_of(const struct table_map_column *m, enum column_type type)
 {
@@ -111,7 +117,7 @@ static bool is_like(const struct column *was, const struct column *now,
 		      strcmp(was->collation, now->collation) != 0))
 		return false;
 	return was->length == now->length &&
-	       (!has_decimals(was->type) || was->decimals == now->decimals);
+	       (!has_decimals(was->type) || hides_decimals(m) || was->decimals == now->decimals);
 }
 
 /* What the map does not tell of a column that is still what it was. */
@@ -119,6 +125,7 @@ static void take_rest(struct column *c, const struct column *now)
 {
 	c->type = now->type;
 	c->length = now->length;
+	c->decimals = now->decimals;
 	free(c->sql_type);
 	free(c->charset);
 	free(c->collation);
@@ -173,17 +180,26 @@ int map_schema(const struct table_map *m, const struct table_schema *now, struct
 		out->create_sql = xstrdup(now->create_sql);
 	for (uint32_t i = 0; i < n; i++) {
 		struct column *c = &out->columns[i];
+		bool told = !hides_decimals(&m->columns[i]);
+		int rc = from_map(c, &m->columns[i], sets, e);
 
-		if (from_map(c, &m->columns[i], sets, e) < 0) {
+		out->n_columns += rc == 0;
+		for (size_t k = 0; rc == 0 && now && k < now->n_columns; k++)
+			if (!strcasecmp(now->columns[k].name, c->name) &&
+			    is_like(c, &now->columns[k], &m->columns[i])) {
+				take_rest(c, &now->columns[k]);
+				told = true;
+			}
+		if (rc == 0 && !told)
+			rc = err_set(e, ERR_UNSUPPORTED, 0,
+				     "a time in the format of mysql56_temporal_format=OFF in a "
+				     "column that the primary has changed since: take a new "
+				     "backup, and start from it");
+		if (rc < 0) {
 			err_wrap(e, "%s.%s.%s", m->db, m->table, m->columns[i].name);
 			schema_release(out);
 			return -1;
 		}
-		out->n_columns++;
-		for (size_t k = 0; now && k < now->n_columns; k++)
-			if (!strcasecmp(now->columns[k].name, c->name) &&
-			    is_like(c, &now->columns[k], &m->columns[i]))
-				take_rest(c, &now->columns[k]);
 		c->ordinal = i + 1;
 		if (m->columns[i].nullable)
 			c->flags |= COLF_NULLABLE;

@@ -89,7 +89,7 @@ class Server:
                     if x.args[0] != 1010:
                         raise
                     shutil.rmtree('%s/data/%s' % (self.dir, d)) # files that a statement wrote there
-        cur.execute('SET GLOBAL binlog_alter_two_phase=0, GLOBAL max_allowed_packet=16777216')
+        cur.execute('SET GLOBAL binlog_alter_two_phase=0, GLOBAL mysql56_temporal_format=1, GLOBAL max_allowed_packet=16777216')
         c.close()
 
     def stop(self):
