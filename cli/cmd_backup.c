@@ -3,13 +3,18 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/options.h"
 #include "harness/backup/backup.h"
 
+#define IGNORE_MAX 256
+
 struct options {
 	const char *endpoint, *storage, *tso_map, *tidb_snapshot;
 	unsigned threads, rate_mb;
+	const char *ignore[IGNORE_MAX + 1];
+	size_t n_ignore;
 	int64_t timeout_ms; /* 0: none */
 };
 #define AT(member) .at = offsetof(struct options, member)
@@ -37,6 +42,18 @@ struct options {
 			AT(timeout_ms)                                                         \
 	}
 
+static int take_ignore(void *into, const char *text, struct err *e)
+{
+	struct options *o = into;
+
+	if (!strchr(text, '.'))
+		return option_wants(e, text, "db.table");
+	if (o->n_ignore == IGNORE_MAX)
+		return err_set(e, ERR_USAGE, 0, "more than %d patterns", IGNORE_MAX);
+	o->ignore[o->n_ignore++] = text;
+	return 0;
+}
+
 static const struct option_def backup_options[] = {
 	{ "source-uri", OPTION_TEXT, "URI", "mysql://user:password@host:port/?ssl-ca=FILE",
 	  AT(endpoint) },
@@ -47,6 +64,11 @@ static const struct option_def backup_options[] = {
 	  AT(tso_map) },
 	{ "tidb-snapshot", OPTION_TEXT, "TSO", "TiDB: read at this TSO (the current one)",
 	  AT(tidb_snapshot) },
+	{ "ignore", OPTION_TAKE, "PATTERN",
+	  "leave this table, view or sequence out (\"shop.log*\"), such as one that the server "
+	  "cannot open; it is named at the end. Can be repeated. A pattern that matches nothing is "
+	  "wrong usage",
+	  .take = take_ignore },
 	TIMEOUT,
 	{ "from", OPTION_RENAMED, .at = 0, .now = "source-uri" },
 	{ "threads", OPTION_RENAMED, .at = 0, .now = "workers" },
@@ -67,7 +89,7 @@ static const struct command_def backup_command = {
 	.name = "backup",
 	.usage =
 		"drtest backup --source-uri URI --storage URI [--workers N] [--rate-limit MB] [--tso-map "
-		"FILE] [--tidb-snapshot TSO] [--timeout TIME]",
+		"FILE] [--tidb-snapshot TSO] [--ignore PATTERN] [--timeout TIME]",
 	.about = "Writes a consistent backup of all databases to the storage: tables, views, "
 		 "sequences. Lists what it leaves out (users, routines, triggers, events, the "
 		 "history of versioned tables). Rows may change during the backup; a DDL waits "
@@ -144,6 +166,7 @@ static int run(int argc, char **argv, bool backup)
 					 .rate_bytes_per_s = (uint64_t)o.rate_mb * 1000000,
 					 .tso_map = map,
 					 .tidb_snapshot = o.tidb_snapshot,
+					 .ignore = o.n_ignore ? o.ignore : NULL,
 					 .deadline = deadline };
 
 		rc = store_create_bucket(st, &e) < 0 ? -1 : backup_run(st, &b, &r, &e);

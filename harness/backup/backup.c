@@ -18,6 +18,7 @@
 #define BLOCK_BYTES ((size_t)128 << 10)  /* rows are compressed by blocks of this */
 /* digits shrink to 45 % at every level: measured */
 #define COMPRESSION_LEVEL 1
+#define UNOPENED_NAMED 3u /* the rest is counted */
 
 struct source_table {
 	struct table_schema schema;
@@ -380,7 +381,8 @@ static int open_snapshot(struct backup *b, const struct backup_opts *o, unsigned
 	struct snapshot *s = &b->snapshot;
 
 	if (sees_all(&o->from, b->work.deadline, e) < 0 ||
-	    snapshot_open(s, &o->from, threads, o->tidb_snapshot, b->work.deadline, e) < 0)
+	    snapshot_open(s, &o->from, threads, o->tidb_snapshot, o->ignore, b->work.deadline, e) <
+		    0)
 		return -1;
 	r->locked = s->locked;
 	r->backup_seq = s->seq;
@@ -439,6 +441,46 @@ static int write_manifest(struct backup *b, struct backup_result *r, struct err 
 	return manifest_write(b->to, &b->manifest, e);
 }
 
+/* One error named one table that the server cannot open: all of them, and what can be done. */
+static void name_unopened(const struct backup_opts *o, struct deadline d, struct err *e)
+{
+	struct sql *s = sql_open_reading(&o->from, d, NULL);
+	struct strbuf names = STRBUF_INIT, q = STRBUF_INIT;
+	struct catalog c = { 0 };
+	unsigned n = 0;
+
+	if (!s || catalog_read(s, o->ignore, &c, NULL) < 0)
+		goto out;
+	for (size_t i = 0; i < c.n_tables; i++) {
+		const struct table_name *t = &c.tables[i];
+		struct sql_rows rows = { 0 };
+		struct err why = ERR_INIT;
+
+		strbuf_reset(&q);
+		strbuf_addstr(&q, "SELECT 1 FROM ");
+		sql_add_name(&q, t->db);
+		strbuf_addch(&q, '.');
+		sql_add_name(&q, t->table);
+		if (sql_query(s, &rows, &why, "%s LIMIT 1", q.buf) < 0 &&
+		    schema_cannot_open(&why) && ++n <= UNOPENED_NAMED)
+			strbuf_addf(&names, "%s%.64s.%.64s (%.80s)", n > 1 ? ", " : "", t->db,
+				    t->table, mysql_error(sql_handle(s)));
+		sql_rows_release(&rows);
+	}
+	if (n > UNOPENED_NAMED)
+		strbuf_addf(&names, " and %u more", n - UNOPENED_NAMED);
+	if (n)
+		err_set(e, ERR_ENV, e->code,
+			"the server cannot open %s: repair or drop %s, or leave %s out of the "
+			"backup with --ignore DB.TABLE",
+			names.buf, n > 1 ? "them" : "it", n > 1 ? "them" : "it");
+out:
+	catalog_release(&c);
+	sql_close(s);
+	strbuf_release(&names);
+	strbuf_release(&q);
+}
+
 static void release_backup(struct backup *b)
 {
 	snapshot_release(&b->snapshot);
@@ -486,6 +528,8 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 	rc = write_manifest(&b, r, e);
 out:
 	r->execution_us = (clock_mono_ns() - start) / 1000;
+	if (rc < 0 && e && schema_cannot_open(e))
+		name_unopened(o, b.work.deadline, e);
 	release_backup(&b);
 	return rc;
 }

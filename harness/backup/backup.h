@@ -24,6 +24,9 @@ struct backup_opts {
 	/* gives BackupTS; NULL: BackupTS 0 (the caller has no positions) */
 	struct tso_map *tso_map;
 	const char *tidb_snapshot; /* TiDB: read at this TSO; NULL: at the present one */
+	/* patterns of db.table: tables, views and sequences that are left out, and named in the
+	 * warnings; ends in NULL. NULL: none. A pattern that matches nothing is ERR_USAGE. */
+	const char *const *ignore;
 	struct deadline deadline;
 	backup_progress_fn *progress; /* NULL: none */
 	void *progress_arg;
@@ -43,7 +46,8 @@ struct backup_result {
  * that begin later wait for the backup): tables with their rows and structure, views, sequences
  * with their next value, and of system-versioned tables the current rows. Users and grants are not
  * carried; triggers, routines, events and history are not either, and are named in warnings. Every
- * range's row count is held against the server's own. Refused when the prefix already holds a
+ * range's row count is held against the server's own. A table that the server cannot open ends it
+ * before anything is written; all such are named. Refused when the prefix already holds a
  * backup ("backup meta file exists"). */
 int backup_run(struct store *to, const struct backup_opts *o, struct backup_result *r,
 	       struct err *e);

@@ -1,5 +1,6 @@
 #include "harness/backup/catalog.h"
 
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,8 +78,34 @@ static int show_create(struct sql *s, char **out, struct err *e, const char *wha
 	return rc;
 }
 
-static int list_objects(struct sql *s, struct manifest_object **out, size_t *n, const char *what,
-			const char *sql, struct err *e)
+static size_t count_patterns(const char *const *ignore)
+{
+	size_t n = 0;
+
+	while (ignore && ignore[n])
+		n++;
+	return n;
+}
+
+/* Told by a pattern to be left out: noted. */
+static bool is_ignored(struct catalog *c, const char *const *ignore, const char *db,
+		       const char *name)
+{
+	char *full = xstrfmt("%s.%s", db, name);
+	bool yes = false;
+
+	for (size_t i = 0; *name && ignore && ignore[i]; i++)
+		if (!fnmatch(ignore[i], full, 0))
+			yes = c->ignore_used[i] = true;
+	if (yes)
+		strbuf_addf(&c->ignored, "%s%s", c->ignored.len ? ", " : "", full);
+	free(full);
+	return yes;
+}
+
+static int list_objects(struct sql *s, struct catalog *c, const char *const *ignore,
+			struct manifest_object **out, size_t *n, const char *what, const char *sql,
+			struct err *e)
 {
 	struct sql_rows r = { 0 };
 	int rc;
@@ -86,7 +113,8 @@ static int list_objects(struct sql *s, struct manifest_object **out, size_t *n, 
 	if (sql_query(s, &r, e, "%s", sql) < 0)
 		return -1;
 	while ((rc = sql_rows_next(&r, e)) == 1) {
-		if (!r.cell[0] || !r.cell[1] || schema_is_system(r.cell[0]))
+		if (!r.cell[0] || !r.cell[1] || schema_is_system(r.cell[0]) ||
+		    is_ignored(c, ignore, r.cell[0], r.cell[1]))
 			continue;
 		*out = xreallocarray(*out, *n + 1, sizeof(**out));
 		(*out)[(*n)++] = (struct manifest_object){ .db = xstrdup(r.cell[0]),
@@ -123,7 +151,7 @@ static int sequence_values(struct sql *s, struct catalog *c, struct err *e)
 	return 0;
 }
 
-static int list_tables(struct sql *s, struct catalog *c, struct err *e)
+static int list_tables(struct sql *s, const char *const *ignore, struct catalog *c, struct err *e)
 {
 	struct table_name *all = NULL;
 	size_t n = 0;
@@ -133,7 +161,8 @@ static int list_tables(struct sql *s, struct catalog *c, struct err *e)
 	c->tables = xcalloc(n + 1, sizeof(*c->tables));
 	for (size_t i = 0; i < n; i++)
 		if ((all[i].kind == TABLE_BASE || all[i].kind == TABLE_VERSIONED) &&
-		    !schema_is_system(all[i].db)) {
+		    !schema_is_system(all[i].db) &&
+		    !is_ignored(c, ignore, all[i].db, all[i].table)) {
 			c->tables[c->n_tables++] = all[i];
 		} else {
 			free(all[i].db);
@@ -143,24 +172,36 @@ static int list_tables(struct sql *s, struct catalog *c, struct err *e)
 	return 0;
 }
 
-int catalog_read(struct sql *s, struct catalog *c, struct err *e)
+/* A pattern that leaves nothing out is a typo. */
+static int patterns_used(const struct catalog *c, const char *const *ignore, struct err *e)
 {
+	for (size_t i = 0; ignore && ignore[i]; i++)
+		if (!c->ignore_used[i])
+			return err_set(e, ERR_USAGE, 0,
+				       "ignore '%.200s' matches no table, view or sequence",
+				       ignore[i]);
+	return 0;
+}
 
-	*c = (struct catalog){ 0 };
+int catalog_read(struct sql *s, const char *const *ignore, struct catalog *c, struct err *e)
+{
+	*c = (struct catalog){ .ignored = STRBUF_INIT,
+			       .ignore_used = xcalloc(count_patterns(ignore) + 1, sizeof(bool)) };
 	if (count_ddl(s, &c->ddl, e) < 0 ||
-	    list_objects(s, &c->dbs, &c->n_dbs, "DATABASE",
+	    list_objects(s, c, ignore, &c->dbs, &c->n_dbs, "DATABASE",
 			 "SELECT SCHEMA_NAME, '' FROM information_schema.SCHEMATA ORDER BY 1",
 			 e) < 0 ||
 	    list_objects(
-		    s, &c->views, &c->n_views, "VIEW",
+		    s, c, ignore, &c->views, &c->n_views, "VIEW",
 		    "SELECT TABLE_SCHEMA, TABLE_NAME, COLLATION_CONNECTION FROM information_schema.VIEWS ORDER BY 1, 2",
 		    e) < 0 ||
 	    (sql_flavor(s) == SQL_MARIADB &&
-	     list_objects(s, &c->sequences, &c->n_sequences, "SEQUENCE",
+	     list_objects(s, c, ignore, &c->sequences, &c->n_sequences, "SEQUENCE",
 			  "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE "
 			  "TABLE_TYPE = 'SEQUENCE' ORDER BY 1, 2",
 			  e) < 0) ||
-	    sequence_values(s, c, e) < 0 || list_tables(s, c, e) < 0) {
+	    sequence_values(s, c, e) < 0 || list_tables(s, ignore, c, e) < 0 ||
+	    patterns_used(c, ignore, e) < 0) {
 		if (e && went_away(e->code))
 			e->kind = ERR_CONFLICT;
 		catalog_release(c);
@@ -175,6 +216,8 @@ void catalog_release(struct catalog *c)
 	manifest_objects_free(c->views, c->n_views);
 	manifest_objects_free(c->sequences, c->n_sequences);
 	schema_tables_free(c->tables, c->n_tables);
+	strbuf_release(&c->ignored);
+	free(c->ignore_used);
 	*c = (struct catalog){ 0 };
 }
 
@@ -306,6 +349,8 @@ void catalog_left_out(struct sql *s, const struct catalog *c, struct strbuf *out
 		  "WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND n.TRANSACTIONS = 'NO' ORDER BY 1, 2" },
 	};
 
+	if (c->ignored.len)
+		strbuf_addf(out, "not included, as requested: %s", c->ignored.buf);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		add_names(out, s, out->len ? lists[i].next : lists[i].first, lists[i].sql);
 	add_names(

@@ -17,10 +17,13 @@ struct catalog {
 	size_t n_dbs, n_views, n_sequences;
 	struct table_name *tables; /* system databases and drtest's own are not in it */
 	size_t n_tables;
-	struct ddl_count ddl; /* taken before the first list was read */
+	struct strbuf ignored; /* tables, views and sequences left out by a pattern, with commas */
+	bool *ignore_used;     /* beside each pattern */
+	struct ddl_count ddl;  /* taken before the first list was read */
 };
-/* ERR_CONFLICT: something went away while it was read; read again. */
-int catalog_read(struct sql *s, struct catalog *c, struct err *e);
+/* ignore: patterns of db.table, of tables, views and sequences that are left out, ending in NULL;
+ * NULL: none. ERR_CONFLICT: something went away while it was read; read again. */
+int catalog_read(struct sql *s, const char *const *ignore, struct catalog *c, struct err *e);
 void catalog_release(struct catalog *c);
 /* Has a DDL come between two readings so that neither needs to be what was there in between? The
  * reason for people, or NULL: none has. Tables that both list must have been kept by a metadata

@@ -245,7 +245,7 @@ static int block_ddl(struct sql *s)
 static int try_blocked(struct snapshot *s, struct sql *guard, const struct sql_endpoint *ep,
 		       struct deadline d, struct err *e)
 {
-	int rc = catalog_read(s->conn[0], &s->catalog, e) < 0 ||
+	int rc = catalog_read(s->conn[0], s->ignore, &s->catalog, e) < 0 ||
 				 one_instant(s, guard, ep, d, e) < 0 ||
 				 touch_all(s, &s->catalog, e) < 0
 			 ? -1
@@ -265,12 +265,14 @@ static int try_guarded(struct snapshot *s, struct sql *guard, const struct sql_e
 	const char *moved = NULL;
 	int rc = -1;
 
-	if (sql_exec(guard, e, "START TRANSACTION") < 0 || catalog_read(guard, &before, e) < 0)
+	if (sql_exec(guard, e, "START TRANSACTION") < 0 ||
+	    catalog_read(guard, s->ignore, &before, e) < 0)
 		return -1;
 	for (size_t i = 0; i < before.n_tables + before.n_sequences; i++)
 		if (touch(guard, &before, i, e) < 0)
 			goto out;
-	if (one_instant(s, NULL, ep, d, e) < 0 || catalog_read(guard, &s->catalog, e) < 0)
+	if (one_instant(s, NULL, ep, d, e) < 0 ||
+	    catalog_read(guard, s->ignore, &s->catalog, e) < 0)
 		goto out;
 	moved = catalog_moved(&before, &s->catalog);
 	if (moved) {
@@ -376,16 +378,18 @@ static int tidb_take(struct snapshot *s, const char *ts, struct err *e)
 		    sql_exec(s->conn[0], e, "ROLLBACK") < 0))
 		goto out;
 	snprintf(s->tidb_ts, sizeof(s->tidb_ts), "%s", ts ? ts : now.buf);
-	rc = tidb_at(s, s->tidb_ts, e) < 0 ? -1 : catalog_read(s->conn[0], &s->catalog, e);
+	rc = tidb_at(s, s->tidb_ts, e) < 0 ? -1
+					   : catalog_read(s->conn[0], s->ignore, &s->catalog, e);
 out:
 	strbuf_release(&now);
 	return rc < 0 ? err_wrap(e, "read TiDB at one TSO") : 0;
 }
 
 int snapshot_open(struct snapshot *s, const struct sql_endpoint *ep, unsigned n,
-		  const char *tidb_snapshot, struct deadline d, struct err *e)
+		  const char *tidb_snapshot, const char *const *ignore, struct deadline d,
+		  struct err *e)
 {
-	*s = (struct snapshot){ .conn = xcalloc(n, sizeof(*s->conn)) };
+	*s = (struct snapshot){ .ignore = ignore, .conn = xcalloc(n, sizeof(*s->conn)) };
 	for (; s->n < n; s->n++) {
 		s->conn[s->n] = open_reader(ep, d, e);
 		if (!s->conn[s->n])

@@ -439,7 +439,8 @@ bool schema_cannot_open(const struct err *e)
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (e->code == codes[i])
 			return true;
-	return e->code >= 120 && e->code < 200; /* an engine's own */
+	return (e->code > 0 && e->code < 36) ||   /* of files: gone, unreadable */
+	       (e->code >= 120 && e->code < 200); /* an engine's own */
 }
 
 bool column_is_zerofill(const struct column *c)

@@ -228,6 +228,61 @@ static void a_used_prefix_and_a_used_target_are_refused(void **unused)
 	store_free(st);
 }
 
+/* All of them are named before anything is written; what is left out by name is told. */
+static void tables_that_cannot_be_opened_are_named_or_left_out(void **unused)
+{
+	static const char *const make[] = {
+		"CREATE DATABASE d",
+		"CREATE TABLE d.off (id INT PRIMARY KEY)",
+		"ALTER TABLE d.off DISCARD TABLESPACE",
+		"CREATE TABLE d.part (id INT PRIMARY KEY) ENGINE=MyISAM",
+		"CREATE TABLE d.whole (id INT PRIMARY KEY) ENGINE=MERGE UNION=(d.part)",
+		"DROP TABLE d.part",
+		"CREATE TABLE d.rows_gone (id INT PRIMARY KEY) ENGINE=MyISAM",
+		"FLUSH TABLES",
+		"CREATE TABLE d.good (id INT PRIMARY KEY)",
+		"INSERT INTO d.good VALUES (1)",
+		"CREATE VIEW d.v AS SELECT id FROM d.good",
+	};
+	static const char *const bad[] = { "d.off", "d.whole", "d.rows_gone" },
+				 *const ignore[] = { "d.off", "d.[rw]*", "d.v", NULL },
+				 *const typo[] = { "d.of", NULL };
+	char dir[200], path[400];
+	struct store *st = fresh_store(dir);
+	struct backup_opts o = { .from = *test_server_endpoint(source), .threads = 2 };
+	struct backup_result r;
+	struct sql *s = test_server_connect(source);
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(make) / sizeof(make[0]); i++)
+		run(s, make[i]);
+	snprintf(path, sizeof(path), "%s/data/d/rows_gone.MYD", test_server_dir(source));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(backup_run(st, &o, &r, &e), -1);
+	assert_int_equal(e.kind, ERR_ENV);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (!strstr(e.text, bad[i]))
+			fail_msg("%s is not in: %s", bad[i], e.text);
+	assert_non_null(strstr(e.text, "--ignore"));
+	o.ignore = typo;
+	assert_int_equal(backup_run(st, &o, &r, &e), -1);
+	assert_int_equal(e.kind, ERR_USAGE);
+	o.ignore = ignore;
+	if (backup_run(st, &o, &r, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(r.tables, 1);
+	assert_int_equal(r.rows, 1);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (!strstr(r.warnings, bad[i]))
+			fail_msg("%s is not in: %s", bad[i], r.warnings);
+	assert_non_null(strstr(r.warnings, "not included, as requested: d.v"));
+	if (restore(st, &e) < 0)
+		fail_msg("%s", e.text);
+	sql_close(s);
+	store_free(st);
+}
+
 static void the_rate_limit_is_kept(void **unused)
 {
 	char dir[200];
@@ -662,6 +717,8 @@ int main(void)
 			a_damaged_or_incomplete_backup_is_refused_before_a_row_is_written,
 			setup_pair),
 		cmocka_unit_test_setup(a_used_prefix_and_a_used_target_are_refused, setup_pair),
+		cmocka_unit_test_setup(tables_that_cannot_be_opened_are_named_or_left_out,
+				       setup_pair),
 		cmocka_unit_test_setup(the_rate_limit_is_kept, setup_pair),
 		cmocka_unit_test_setup(a_backup_under_load_is_one_point_in_time, setup_pair),
 		cmocka_unit_test_setup(current_rows_of_versioned_tables_and_sequences_come_back,
