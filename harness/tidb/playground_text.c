@@ -82,6 +82,7 @@ static void take_sql(struct playground_text *t, const char *line)
 {
 	struct playground_address a = { 0 };
 	char port[16];
+	size_t at;
 
 	if (!word_after(line, "--host", a.host, sizeof(a.host)) ||
 	    !word_after(line, "--port", port, sizeof(port)) || port_parse(port, &a.port) < 0)
@@ -90,8 +91,11 @@ static void take_sql(struct playground_text *t, const char *line)
 	for (size_t i = 0; i < t->n_sql; i++)
 		if (t->sql[i].port == a.port && !strcmp(t->sql[i].host, a.host))
 			return;
-	if (t->n_sql < PLAYGROUND_SQL_MAX)
-		t->sql[t->n_sql++] = a;
+	if (t->n_sql == PLAYGROUND_SQL_MAX)
+		return;
+	for (at = t->n_sql++; at && t->sql[at - 1].port > a.port; at--)
+		t->sql[at] = t->sql[at - 1];
+	t->sql[at] = a;
 }
 
 /* "tidb-0 quit: exit status 3" */

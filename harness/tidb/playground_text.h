@@ -18,6 +18,8 @@ struct playground_address {
  * listener counts as ready to it: who reads this still asks the servers. */
 struct playground_text {
 	bool started; /* the banner is there */
+	/* in the order of their ports, which is that of playground's numbers: it prints them in the
+	 * order in which they came up */
 	struct playground_address sql[PLAYGROUND_SQL_MAX];
 	size_t n_sql;
 	/* from the Dashboard's line, 1.9: the endpoints'; port 0: not told */

@@ -54,6 +54,15 @@ static void a_start_tells_its_addresses(void **unused)
 	t = parsed("playground.two-tidb.stdout");
 	assert_int_equal(t.n_sql, 2);
 	assert_int_equal(t.sql[1].port, 15001);
+	/* the second one was up first */
+	const char swapped[] =
+		"Connect TiDB:    mysql --comments --host 127.0.0.1 --port 6001 -u root\n"
+		"Connect TiDB:    mysql --comments --host 127.0.0.1 --port 6000 -u root\n";
+
+	t = (struct playground_text){ 0 };
+	playground_text_parse(&t, swapped, sizeof(swapped) - 1);
+	assert_int_equal(t.n_sql, 2);
+	assert_int_equal(t.sql[0].port, 6000);
 	/* a busy port becomes a random one, not the next */
 	t = parsed("playground.default-ports-busy.stdout");
 	assert_int_equal(t.sql[0].port, 32875);
