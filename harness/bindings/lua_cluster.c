@@ -123,11 +123,17 @@ static bool lua_cluster_reads_only(lua_State *L, const struct lua_cluster *c)
 void lua_cluster_able(lua_State *L, const struct lua_cluster *c, enum ability v, const char *what)
 {
 	const struct ground *ground = runtime_ground(runtime_of(L));
+	struct strbuf able = STRBUF_INIT;
 	struct err e = ERR_INIT;
 
 	if (ground_can(ground, v))
 		return;
-	err_set(&e, ERR_UNSUPPORTED, 0, "%s: the %s ground cannot %s", c->name, ground->name, what);
+	for (const struct ground *const *g = grounds(); *g; g++)
+		if (ground_can(*g, v))
+			strbuf_addf(&able, "%s--on %s", able.len ? " or " : "", (*g)->name);
+	err_set(&e, ERR_UNSUPPORTED, 0, "%s: the %s ground cannot %s%s%s%s", c->name, ground->name,
+		what, able.len ? " (fix: " : "", able.buf, able.len ? ")" : "");
+	strbuf_release(&able);
 	lua_raise(L, &e);
 }
 
