@@ -367,7 +367,7 @@ static void against_before(const struct run_model *m, struct strbuf *out)
 
 static void add_answers(const struct run_model *m, struct strbuf *out)
 {
-	size_t from;
+	struct strbuf parts = STRBUF_INIT;
 
 	if (!m->disaster_told && !m->has_rpo && !m->has_rto && (!m->faults_n || m->ended))
 		return;
@@ -377,12 +377,10 @@ static void add_answers(const struct run_model *m, struct strbuf *out)
 	rto_card(m, out);
 	strbuf_addstr(out, "</div>\n");
 	against_before(m, out);
-	strbuf_addstr(out, "<section><h2>RTO by its parts</h2>");
-	from = out->len;
-	html_rto_bar(m, out);
-	if (out->len == from)
-		strbuf_addstr(out, "<p class=\"meta\">The journal does not contain them.</p>");
-	strbuf_addstr(out, "</section>\n");
+	html_rto_bar(m, &parts);
+	if (parts.len)
+		strbuf_addf(out, "<section><h2>RTO by its parts</h2>%s</section>\n", parts.buf);
+	strbuf_release(&parts);
 }
 
 /* The usual keys first, in their order; then whatever else the findings have. */
@@ -445,8 +443,10 @@ static void add_findings(const struct model_check *c, size_t *page_left, struct 
 				json_object_get(json_array_get(c->findings, i), columns[k]);
 
 			strbuf_addstr(out, json_string_length(v) <= SHORT_TEXT
-						   ? "<td class=\"short\">"
-						   : "<td>");
+						   ? "<td class=\"short\" data-l=\""
+						   : "<td data-l=\"");
+			text_html(out, columns[k]);
+			strbuf_addstr(out, "\">");
 			add_cell(out, v);
 			strbuf_addstr(out, "</td>");
 		}

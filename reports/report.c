@@ -14,7 +14,7 @@
 #include "reports/run_model.h"
 
 #define COLUMNS_PLAIN 160
-#define COLUMNS_MIN 60
+#define COLUMNS_MIN 32
 
 int report_read(const char *run_dir, struct run_model *m, struct err *e)
 {

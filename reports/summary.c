@@ -50,6 +50,32 @@ static void finish(struct page *p, size_t used, const char *text)
 	strbuf_addch(p->out, '\n');
 }
 
+/* Words, broken between two of them where a line would be wider than the page. Returns the column.
+ */
+static size_t add_words(struct page *p, size_t used, const char *text)
+{
+	for (bool first = true; *text; first = false) {
+		size_t blanks = strspn(text, " "), n = strcspn(text + blanks, " "), wide;
+		struct strbuf word = STRBUF_INIT, inert = STRBUF_INIT;
+
+		strbuf_add(&word, text + blanks, n);
+		wide = text_line(&inert, word.buf, SIZE_MAX);
+		if (!first && used + blanks + wide > p->columns) {
+			strbuf_addstr(p->out, "\n     ");
+			used = 5;
+		} else {
+			strbuf_addf(p->out, "%*s", (int)blanks, "");
+			used += blanks;
+		}
+		strbuf_addstr(p->out, inert.buf);
+		used += wide;
+		text += blanks + n;
+		strbuf_release(&word);
+		strbuf_release(&inert);
+	}
+	return used;
+}
+
 /* A line of parts with " · " between, broken between two of them where it would be wider than the
  * page; nothing is left out. */
 static void finish_parts(struct page *p, const char *text)
@@ -70,8 +96,12 @@ static void finish_parts(struct page *p, const char *text)
 			strbuf_addstr(p->out, PART);
 			used += 3;
 		}
-		strbuf_addstr(p->out, inert.buf);
-		used += wide;
+		if (used + wide > p->columns) {
+			used = add_words(p, used, part.buf);
+		} else {
+			strbuf_addstr(p->out, inert.buf);
+			used += wide;
+		}
 		strbuf_release(&part);
 		strbuf_release(&inert);
 		text = end ? end + strlen(PART) : text + strlen(text);
@@ -118,6 +148,8 @@ static void add_steps(struct page *p)
 		used = text_line(&name, m->steps[i].status, 12);
 		states = used > states ? used : states;
 	}
+	if (4 + names + 2 + states + 10 > p->columns)
+		names = p->columns > 4 + 2 + states + 10 + 8 ? p->columns - 4 - 2 - states - 10 : 8;
 	for (size_t i = 0; i < m->steps_n; i++) {
 		const struct model_step *s = &m->steps[i];
 
@@ -127,7 +159,8 @@ static void add_steps(struct page *p)
 		used = text_line(&name, s->status, 12);
 		add_colored(p, color_of(s->status), name.buf);
 		add_padding(p, used, states);
-		strbuf_addf(p->out, " %7.1f s   ", s->seconds);
+		strbuf_addf(p->out, " %7.1f s   ",
+			    s->seconds); /* its blanks go if nothing follows */
 		finish(p, 4 + names + 2 + states + 13, s->detail);
 	}
 	strbuf_release(&name);
@@ -280,7 +313,7 @@ static void add_verdict(struct page *p, const char *run_dir)
 	const struct run_model *m = p->m;
 	struct strbuf line = STRBUF_INIT;
 	const char *word = outcome_word(m->verdict);
-	size_t all = m->checks_n;
+	size_t all = m->checks_n, used = strlen(word);
 
 	add_colored(p,
 		    m->verdict == OUTCOME_PASS                                  ? "1;32"
@@ -290,9 +323,12 @@ static void add_verdict(struct page *p, const char *run_dir)
 	strbuf_addf(&line, " %zu check%s, %zu failed", all, all == 1 ? "" : "s", m->failed);
 	if (m->unknown)
 		strbuf_addf(&line, ", %zu unknown", m->unknown);
-	strbuf_addf(&line, "      report: %s%s", run_dir,
+	used += text_line(p->out, line.buf, SIZE_MAX);
+	strbuf_reset(&line);
+	strbuf_addf(&line, "report: %s%s", run_dir,
 		    run_dir[0] && run_dir[strlen(run_dir) - 1] == '/' ? "" : "/");
 	/* never cut: the path is there to be copied */
+	strbuf_addstr(p->out, used + 6 + line.len > p->columns ? "\n     " : "      ");
 	text_line(p->out, line.buf, SIZE_MAX);
 	strbuf_addch(p->out, '\n');
 	strbuf_release(&line);

@@ -7,9 +7,11 @@
 
 #include "harness/base/xalloc.h"
 
-#define NAME_COLUMNS 35
+#define NAME_COLUMNS 35   /* on a narrow terminal fewer */
+#define STATUS_COLUMNS 16 /* " ok       12.3 s" */
 #define DETAIL_COLUMNS 30 /* with less room a step's detail begins on a line of its own */
 #define INDENT 6
+#define COLUMNS_MIN 32
 #define LIVE_COLUMNS 21 /* of a live line, beside the step's name */
 
 void console_init(struct console *c, FILE *out)
@@ -20,8 +22,11 @@ void console_init(struct console *c, FILE *out)
 	*c = (struct console){ .out = out, .columns = 160, .lock = PTHREAD_MUTEX_INITIALIZER };
 	c->tty = isatty(fileno(out)) && term && strcmp(term, "dumb") != 0;
 	c->color = c->tty && !(no_color && *no_color);
-	if (c->tty && ioctl(fileno(out), TIOCGWINSZ, &w) == 0 && w.ws_col >= 40)
-		c->columns = w.ws_col;
+	if (c->tty && ioctl(fileno(out), TIOCGWINSZ, &w) == 0 && w.ws_col > 0)
+		c->columns = w.ws_col > COLUMNS_MIN ? w.ws_col : COLUMNS_MIN;
+	c->name_columns = c->columns - LIVE_COLUMNS;
+	if (c->name_columns > NAME_COLUMNS)
+		c->name_columns = NAME_COLUMNS;
 }
 
 static void wipe(struct console *c)
@@ -96,6 +101,7 @@ static void put_whole(struct console *c, int used, const char *from)
 {
 	char *text = console_inert(xstrdup(from)), *save = NULL;
 	int at = used;
+	bool first = true;
 
 	if (!c->tty || used + count_columns(text) <= c->columns) {
 		fputs(text, c->out);
@@ -108,7 +114,6 @@ static void put_whole(struct console *c, int used, const char *from)
 	}
 	for (char *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
 		int wide = count_columns(word);
-		bool first = at == used || at == INDENT;
 
 		if (!first && at + 1 + wide > c->columns) {
 			fprintf(c->out, "\n%*s", INDENT, "");
@@ -117,6 +122,7 @@ static void put_whole(struct console *c, int used, const char *from)
 		}
 		fprintf(c->out, "%s%s", first ? "" : " ", word);
 		at += wide + !first;
+		first = false;
 	}
 	free(text);
 }
@@ -138,17 +144,33 @@ static int step_name(struct console *c, int n, const char *name, int room)
 		wide = room;
 	}
 
-	fprintf(c->out, " %2d %s%*s", n, text, wide < NAME_COLUMNS ? NAME_COLUMNS - wide : 0, "");
+	fprintf(c->out, " %2d ", n);
+	put_whole(c, 4, text);
 	free(text);
-	return 4 + (wide < NAME_COLUMNS ? NAME_COLUMNS : wide);
+	if (c->tty &&
+	    4 + wide + STATUS_COLUMNS > c->columns) { /* the status has a line of its own */
+		fprintf(c->out, "\n    ");
+		wide = 0;
+	}
+	fprintf(c->out, "%*s", wide < c->name_columns ? c->name_columns - wide : 0, "");
+	return 4 + (wide < c->name_columns ? c->name_columns : wide);
 }
 
 void console_header(struct console *c, const char *version, const char *scenario,
 		    const char *ground, uint64_t seed, const char *extra)
 {
-	fprintf(c->out, "%sdrtest %s  %s  on %s  seed %llu%s%s%s\n", c->color ? "\033[1m" : "",
-		version, scenario, ground, (unsigned long long)seed, *extra ? "  " : "", extra,
-		c->color ? "\033[0m" : "");
+	char *line = xstrfmt("drtest %s  %s  on %s  seed %llu", version, scenario, ground,
+			     (unsigned long long)seed);
+	bool wide = c->tty && count_columns(line) + 2 + count_columns(extra) > c->columns;
+
+	fputs(c->color ? "\033[1m" : "", c->out);
+	put_whole(c, 0, line);
+	if (*extra) {
+		fputs(wide ? "\n      " : "  ", c->out);
+		put_whole(c, wide ? INDENT : 0, extra);
+	}
+	fprintf(c->out, "%s\n", c->color ? "\033[0m" : "");
+	free(line);
 	fflush(c->out);
 }
 
@@ -158,7 +180,7 @@ void console_live(struct console *c, int n, const char *name, double seconds, co
 		return;
 	pthread_mutex_lock(&c->lock);
 	wipe(c);
-	step_name(c, n, name, c->columns - LIVE_COLUMNS > 8 ? c->columns - LIVE_COLUMNS : 8);
+	step_name(c, n, name, c->columns - LIVE_COLUMNS);
 	fprintf(c->out, " ...    %6.1f s", seconds);
 	if (*figures) {
 		fprintf(c->out, "\n      %s", c->color ? "\033[2m" : "");
@@ -188,9 +210,12 @@ void console_step_end(struct console *c, int n, const char *name, const char *st
 	pthread_mutex_lock(&c->lock);
 	wipe(c);
 	used = step_name(c, n, name, 0);
-	fprintf(c->out, " %s%-6s%s %6.1f s   ", c->color ? color : "", status,
+	fprintf(c->out, " %s%-6s%s %6.1f s", c->color ? color : "", status,
 		c->color ? "\033[0m" : "", seconds);
-	put_whole(c, used + 19, detail);
+	if (!c->tty || (*detail && c->columns - used - STATUS_COLUMNS >= 3 + DETAIL_COLUMNS))
+		fputs("   ", c->out);
+	if (*detail)
+		put_whole(c, used + STATUS_COLUMNS + 3, detail);
 	fputc('\n', c->out);
 	fflush(c->out);
 	pthread_mutex_unlock(&c->lock);

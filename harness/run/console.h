@@ -11,8 +11,8 @@
 struct console {
 	FILE *out;
 	bool tty, color;
-	int columns;
-	bool open_line; /* the cursor is on lines that will be written over */
+	int columns, name_columns; /* of the terminal, and there of a step's name */
+	bool open_line;            /* the cursor is on lines that will be written over */
 	pthread_mutex_t lock;
 };
 void console_init(struct console *c, FILE *out);

@@ -26,6 +26,16 @@ bare | grep -a -q ' s left' && ok || bad "the live line does not tell the time l
 ! bare | grep -a evidence | grep -aqE '^.{73,}' && ok || bad "the terminal has to break a line: $(bare | grep -a -E '^.{73,}')"
 ! grep -q $'\x1b\\]0\|\x1b\\[2J\|\x1b\\[5m' "$scratch/tty" && ok || bad "a script's escapes reach the terminal"
 [ "$(bare | grep -a -v ' \.\.\. ' | grep -a -vc '^ *$')" -le 24 ] && ok || bad "more than 24 lines"
+for columns in 50 80; do
+	on_terminal $columns NO_COLOR=1
+	# a live line that wraps is never written over: each second would leave one behind
+	wide=$(bare | grep -av 'report: /' | grep -aE "^.{$((columns + 1)),}") # a path stays whole, to be copied
+	[ -z "$wide" ] && ok || bad "$columns columns: a line is wider: $wide"
+	script -qec "stty cols $columns rows 24; NO_COLOR=1 TERM=xterm $DRTEST report $(find "$out" -mindepth 1 -maxdepth 1 -type d | head -n 1)" /dev/null </dev/null >"$scratch/report" 2>&1
+	wide=$(tr -d '\r' <"$scratch/report" | grep -av 'report: /' | grep -aE "^.{$((columns + 1)),}")
+	[ -z "$wide" ] && ok || bad "$columns columns: a line of the summary is wider: $wide"
+	bare | grep -aq '^PASS 1 check, 0 failed' && ok || bad "$columns columns: no verdict: $(bare)"
+done
 on_terminal 100 NO_COLOR=
 grep -q $'\x1b\\[32m' "$scratch/tty" && ok || bad "no colors on a terminal"
 expect "plain lines elsewhere" 0 '^ +1 wait with a name' "$DRTEST" run "$scratch/quiet.lua" --store file --out "$out"
