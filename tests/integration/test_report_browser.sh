@@ -88,11 +88,11 @@ for l in links:
     assert l[1:] in ids if l[0] == '#' else os.path.exists(os.path.join(sys.argv[1], l)), l
 PY
 
-# a phone: nothing is wider than the page. Its frame tells, since a browser without a window has a least width.
+# a phone: nothing is wider than the page, or than its box. Its frame tells, since a browser without a window has a least width.
 narrow() { # WHAT HTML PIXELS
 	python3 - "$2" "$3" "$dir" <<'PY'
 import sys
-page = open(sys.argv[1]).read().replace('</body>', '<script>setTimeout(function () { var e = document.documentElement; parent.postMessage(e.scrollWidth <= e.clientWidth ? "fits" : e.scrollWidth + " in " + e.clientWidth, "*"); }, 1500);</script></body>')
+page = open(sys.argv[1]).read().replace('</body>', '<script>setTimeout(function () { var e = document.documentElement, b = [].filter.call(document.querySelectorAll(".box"), function (x) { return x.scrollWidth > x.clientWidth; })[0] || e; parent.postMessage(b.scrollWidth <= b.clientWidth ? "fits" : b.scrollWidth + " in " + b.clientWidth, "*"); }, 1500);</script></body>')
 open(sys.argv[3] + '/phone.html', 'w').write(page)
 open(sys.argv[3] + '/frame.html', 'w').write('<p id="w">none</p><iframe src="phone.html" style="border:0;width:%spx;height:3000px"></iframe><script>addEventListener('
     '"message", function (e) { document.getElementById("w").textContent = "it " + e.data; });</script>' % sys.argv[2])

@@ -423,7 +423,7 @@ static void a_failed_check_is_told_with_its_evidence(void **unused)
 	holds(&junit, "lost update");
 	holds(&junit, "<error type=\"unknown\" message=\"the disk is gone\">");
 	holds(&html, "<th>extra</th>");
-	holds(&html, "<td class=\"short\">sbtest.sbtest1</td>");
+	holds(&html, "<td class=\"short\" data-l=\"table\">sbtest.sbtest1</td>");
 	holds(&summary, "FAIL  model: 1 of 1,839 transactions differ\n");
 	holds(&summary, "kind lost update  table sbtest.sbtest1  id 4711");
 	holds(&summary, "UNKNOWN  forensic: the disk is gone\n");
