@@ -195,6 +195,11 @@ def measure(name):
     return {"unit": unit, "points": points, "begin_s": begin, "rate_s": rate}
 
 
+def plain(x):
+    """Three digits that count, and no exponent."""
+    return "{:,.0f}".format(float("%.3g" % x)) if x >= 100 else "%.3g" % x
+
+
 def table(figures):
     lines = ["| curve | sizes | CPU, fitted | per unit, smallest → largest | resident, smallest → largest |", "| --- | --- | --- | --- | --- |"]
     for name in CURVES:
@@ -203,8 +208,8 @@ def table(figures):
         c = figures[name]
         p = c["points"]
         part = [(x[1] - c["begin_s"]) / x[0] * 1e6 for x in (p[0], p[-1])]
-        lines.append("| %s | %s to %s %s | %.2f s + %.3g µs each | %.3g → %.3g µs | %.0f → %.0f MiB |" % (
-            name, short(p[0][0]), short(p[-1][0]), c["unit"], c["begin_s"], c["rate_s"] * 1e6, part[0], part[1], p[0][3], p[-1][3]))
+        lines.append("| %s | %s to %s %s | %.2f s + %s µs each | %s → %s µs | %.0f → %.0f MiB |" % (
+            name, short(p[0][0]), short(p[-1][0]), c["unit"], c["begin_s"], plain(c["rate_s"] * 1e6), plain(part[0]), plain(part[1]), p[0][3], p[-1][3]))
     return "\n".join(lines)
 
 
