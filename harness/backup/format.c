@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/sql/checksum.h"
 
 enum cell_kind { CELL_TEXT, CELL_PLAIN, CELL_ENUM };
 
@@ -18,8 +19,8 @@ static enum carried_as carried_as(const struct column *c)
 		return CARRY_NUMBER;
 	if (c->type == COL_JSON)
 		return CARRY_UTF8;
-	if (c->type == COL_UNKNOWN &&
-	    (!strncmp(c->sql_type, "uuid", 4) || !strncmp(c->sql_type, "inet", 4)))
+	if (c->type == COL_UNKNOWN && (!strncmp(c->sql_type, "uuid", 4) ||
+				       !strncmp(c->sql_type, "inet", 4) || column_is_vector(c)))
 		return CARRY_UTF8;
 	return CARRY_TEXT;
 }
@@ -72,9 +73,7 @@ void format_select(struct strbuf *out, const struct table_schema *t)
 
 		if (!is_carried(c))
 			continue;
-		if (carried_as(c) == CARRY_NUMBER)
-			before = "CAST(", after = "+0 AS UNSIGNED)";
-		else if (carried_as(c) == CARRY_UTF8)
+		if (carried_as(c) == CARRY_UTF8)
 			before = "CAST(", after = " AS CHAR)";
 		/* as text it has six digits; the double of it has all */
 		else if (c->type == COL_FLOAT)
@@ -82,7 +81,10 @@ void format_select(struct strbuf *out, const struct table_schema *t)
 		strbuf_addstr(out, first ? before : ",");
 		if (!first)
 			strbuf_addstr(out, before);
-		sql_add_name(out, c->name);
+		if (carried_as(c) == CARRY_NUMBER)
+			checksum_value(out, c);
+		else
+			sql_add_name(out, c->name);
 		strbuf_addstr(out, after);
 		first = false;
 	}

@@ -399,8 +399,11 @@ static int plan_pair_rows(struct planner *l, struct pair *pair, const struct wai
 	if (w->a->is->kind == TABLE_VERSIONED || w->b->is->kind == TABLE_VERSIONED)
 		compare_not_compared(&l->p->c, "history", pair->count.name,
 				     "rows of the past: only current ones are compared");
-	if (w->n_a > 1)
+	if (w->n_a > 1) {
 		pair->a.rows_of = union_of(&pair->a, w->a, w->n_a);
+		for (size_t i = 0; i < pair->a.n_columns; i++)
+			pair->a.columns[i].is_number = pair->a.columns[i].type == COL_SET;
+	}
 	if (config && config->condition) {
 		free(pair->a.condition);
 		free(pair->b.condition);

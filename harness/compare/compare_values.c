@@ -33,7 +33,8 @@ static bool is_bytes(const struct column *c)
 	case COL_TINYBLOB:
 	case COL_MEDIUMBLOB:
 	case COL_LONGBLOB: return binary;
-	case COL_UNKNOWN: return !is_named(c, "uuid") && !is_named(c, "inet");
+	case COL_UNKNOWN:
+		return !is_named(c, "uuid") && !is_named(c, "inet") && !column_is_vector(c);
 	case COL_TINY:
 	case COL_SHORT:
 	case COL_LONG:

@@ -69,6 +69,45 @@ static bool is_long(const struct column *c)
 	       c->type == COL_BLOB || c->type == COL_MEDIUMBLOB || c->type == COL_LONGBLOB;
 }
 
+/* TiDB makes a DOUBLE of a SET's number, which has 53 bits. */
+static bool is_wide_set(const struct column *c)
+{
+	return c->type == COL_SET && c->n_members > 53 && !c->is_number;
+}
+
+/* Has the SET this member? */
+static void add_has_member(struct strbuf *out, const struct column *c, size_t i)
+{
+	if (!is_wide_set(c)) {
+		sql_add_name(out, c->name);
+		strbuf_addf(out, "+0&%" PRIu64, UINT64_C(1) << (i & 63));
+		return;
+	}
+	strbuf_addstr(out, "FIND_IN_SET(");
+	sql_add_text(out, c->members[i], strlen(c->members[i]));
+	strbuf_addch(out, ',');
+	sql_add_name(out, c->name);
+	strbuf_addstr(out, ")>0");
+	if (c->members[i][0])
+		return;
+	/* an empty text is said to hold nothing */
+	strbuf_addstr(out, " OR (");
+	sql_add_name(out, c->name);
+	strbuf_addstr(out, "='' AND ");
+	sql_add_name(out, c->name);
+	strbuf_addstr(out, "+0<>0)");
+}
+
+/* Its number, bit by bit. */
+static void add_wide_set(struct strbuf *out, const struct column *c)
+{
+	for (size_t i = 0; i < c->n_members; i++) {
+		strbuf_addstr(out, i ? "|((" : "((");
+		add_has_member(out, c, i);
+		strbuf_addf(out, ")<<%zu)", i);
+	}
+}
+
 static int by_name(const void *a, const void *b)
 {
 	const char *const *x = *(const char *const *const *)a, *const *y = *(
@@ -77,15 +116,16 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*x, *y);
 }
 
-/* "0" for number 0, which has no member, else "1" and the names, a SET's in their order by name,
- * whatever places they have in the type. */
+/* NULL; "0" for number 0, which has no member; else "1" and the names, a SET's in their order by
+ * name, whatever places they have in the type. */
 static void add_members(struct strbuf *out, const struct column *c)
 {
 	const char *const **by = c->n_members ? xcalloc(c->n_members, sizeof(*by)) : NULL;
 
-	strbuf_addstr(out, "CONCAT(IF(");
+	/* NULL from here: CONCAT_WS() never is */
+	strbuf_addstr(out, "CONCAT(CASE ");
 	sql_add_name(out, c->name);
-	strbuf_addstr(out, "+0=0,'0','1'),");
+	strbuf_addstr(out, "+0=0 WHEN TRUE THEN '0' WHEN FALSE THEN '1' END,");
 	if (c->type == COL_ENUM) {
 		strbuf_addstr(out, "CONVERT(");
 		sql_add_name(out, c->name);
@@ -98,11 +138,9 @@ static void add_members(struct strbuf *out, const struct column *c)
 	qsort(by, c->n_members, sizeof(*by), by_name);
 	strbuf_addstr(out, "CONCAT_WS(','");
 	for (size_t i = 0; i < c->n_members; i++) {
-		unsigned bit = (unsigned)(by[i] - (const char *const *)c->members);
-
 		strbuf_addstr(out, ",IF(");
-		sql_add_name(out, c->name);
-		strbuf_addf(out, "+0&%" PRIu64 ",", UINT64_C(1) << (bit & 63));
+		add_has_member(out, c, (size_t)(by[i] - (const char *const *)c->members));
+		strbuf_addch(out, ',');
 		sql_add_text(out, *by[i], strlen(*by[i]));
 		strbuf_addstr(out, ",NULL)");
 	}
@@ -116,6 +154,10 @@ void checksum_value(struct strbuf *out, const struct column *c)
 
 	if (c->by_members) {
 		add_members(out, c);
+		return;
+	}
+	if (is_wide_set(c)) {
+		add_wide_set(out, c);
 		return;
 	}
 	switch (c->type) {
@@ -159,12 +201,15 @@ void checksum_value(struct strbuf *out, const struct column *c)
 		if (c->as_utf8)
 			before = "CONVERT(", after = " USING utf8mb4)";
 		break;
+	case COL_UNKNOWN: /* TiDB's functions take as many characters of it as it has dimensions */
+		if (column_is_vector(c))
+			before = "CAST(", after = " AS CHAR)";
+		break;
 	case COL_TIMESTAMP:
 	case COL_DATE:
 	case COL_TIME:
 	case COL_DATETIME:
 	case COL_YEAR:
-	case COL_UNKNOWN:
 	default: break;
 	}
 	strbuf_addstr(out, before);

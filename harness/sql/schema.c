@@ -443,6 +443,11 @@ bool schema_cannot_open(const struct err *e)
 	       (e->code >= 120 && e->code < 200); /* an engine's own */
 }
 
+bool column_is_vector(const struct column *c)
+{
+	return c->type == COL_UNKNOWN && c->sql_type && !strncasecmp(c->sql_type, "vector", 6);
+}
+
 bool column_is_zerofill(const struct column *c)
 {
 	return c->sql_type && strstr(c->sql_type, "zerofill") && c->type != COL_ENUM &&

@@ -65,6 +65,7 @@ struct column {
 	bool virtual_counts; /* its values are compared although it is virtual */
 	bool by_members;     /* ENUM and SET: compared by the members' names, not numbers */
 	bool as_utf8;        /* compared as UTF-8: TiDB stores latin1 so */
+	bool is_number;      /* a SET whose numbers stand in its place, in a UNION's column */
 	unsigned ordinal;    /* from 1 */
 	bool auto_increment;
 	char **members; /* ENUM and SET */
@@ -101,6 +102,7 @@ struct table_schema {
 };
 /* ZEROFILL: MySQL and MariaDB pad the number's text with zeros, TiDB does not. */
 bool column_is_zerofill(const struct column *c);
+bool column_is_vector(const struct column *c); /* TiDB's and MariaDB's VECTOR */
 /* Is it the error of a table that exists and cannot be opened? A MERGE table over a missing one, a
  * damaged or discarded file, an engine that is not loaded. */
 bool schema_cannot_open(const struct err *e);

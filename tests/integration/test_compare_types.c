@@ -15,6 +15,14 @@
 #include "harness/compare/compare_rows.h"
 #include "tests/integration/compare_pair.h"
 
+/* As many as there can be: more than a DOUBLE has bits, with an empty one among them. */
+#define WIDE_SET                                                                                           \
+	"SET("                                                                                             \
+	"'m0','m1','m2','m3','m4','m5','m6','m7','m8','m9','m10','m11','m12','m13','m14','m15',"           \
+	"'m16','m17','m18','m19','m20','m21','m22','m23','m24','m25','m26','m27','m28','m29','m30','m31'," \
+	"'m32','m33','m34','m35','m36','m37','m38','m39','','it''s','m42','m43','m44','m45','m46','m47',"  \
+	"'m48','m49','m50','m51','m52','m53','m54','m55','m56','m57','m58','m59','m60','m61','m62','m63')"
+
 /* Six values, of which the third is changed into the seventh. */
 enum may { ANY_KEY, LONG_KEY /* a key of it wants a length */, NO_KEY };
 static const struct type {
@@ -85,6 +93,10 @@ static const struct type {
 	{ "json_", "JSON", "'{}'|'1'|'{\"a\":1}'|'[]'|'\"x\"'|'null'|'{\"a\": 1}'", LONG_KEY },
 	{ "enum_", "ENUM('z','','y','x','w','v','u')", "1|2|3|4|5|6|7", ANY_KEY },
 	{ "set_", "SET('a','b','','d')", "0|1|4|8|9|15|5", ANY_KEY },
+	{ "set_wide", WIDE_SET,
+	  "0|1|9223372036854775809|1099511627776|9223372036854775808|18446744073709551615|"
+	  "9223372036854775811",
+	  ANY_KEY },
 	{ "uuid_", "UUID",
 	  "'00000000-0000-0000-0000-000000000000'|'11111111-2222-3333-4444-555555555555'|'6ccd780c-baba-1026-9564-5b8c656024db'|"
 	  "'6ccd780c-baba-1026-9564-5b8c656024dc'|"
@@ -296,6 +308,41 @@ static void zeros_of_zerofill_are_no_value(void **unused)
 	pair_both("DROP DATABASE z");
 }
 
+/* Bit by bit, for a server that makes a DOUBLE of it: the very number, and so by its members. */
+static void a_wide_set_is_told_by_each_of_its_members(void **unused)
+{
+	struct table_schema t;
+	struct strbuf number = STRBUF_INIT, members = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	uint64_t rows = 0, alike = 0, apart = 0;
+
+	(void)unused;
+	pair_run(0, "CREATE DATABASE z");
+	pair_run(0, "CREATE TABLE z.t (id INT PRIMARY KEY, s " WIDE_SET ")");
+	pair_run(0, "INSERT INTO z.t SELECT seq, 1 << seq | IF(seq > 9, 1 << (seq - 9), 0) FROM "
+		    "seq_0_to_63");
+	pair_run(0, "INSERT INTO z.t VALUES (100,0),(101,NULL)");
+	assert_int_equal(schema_load(pair_conn[0], "z", "t", &t, &e), 0);
+	assert_int_equal(t.columns[1].n_members, 64);
+	checksum_value(&number, &t.columns[1]);
+	assert_null(strstr(number.buf, "+0 AS"));
+	t.columns[1].by_members = true;
+	checksum_value(&members, &t.columns[1]);
+	if (sql_value_u64(pair_conn[0], &rows, &e, "SELECT COUNT(*) FROM z.t") < 0 ||
+	    sql_value_u64(pair_conn[0], &alike, &e,
+			  "SELECT COUNT(*) FROM z.t WHERE %s <=> CAST(s+0 AS UNSIGNED)",
+			  number.buf) < 0 ||
+	    sql_value_u64(pair_conn[0], &apart, &e, "SELECT COUNT(DISTINCT %s) + 1 FROM z.t",
+			  members.buf) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(alike, rows);
+	assert_int_equal(apart, rows);
+	schema_release(&t);
+	strbuf_release(&number);
+	strbuf_release(&members);
+	pair_run(0, "DROP DATABASE z");
+}
+
 /* Each DOUBLE has a portable sum of its own: neighbours, powers of two, the smallest and the
  * largest. */
 static void portable_sums_tell_doubles_apart(void **unused)
@@ -403,6 +450,7 @@ int main(void)
 		cmocka_unit_test(the_value_itself_is_found),
 		cmocka_unit_test(a_missing_row_is_found),
 		cmocka_unit_test(zeros_of_zerofill_are_no_value),
+		cmocka_unit_test(a_wide_set_is_told_by_each_of_its_members),
 		cmocka_unit_test(portable_sums_tell_doubles_apart),
 		cmocka_unit_test(json_by_value_tells_values_apart_and_not_texts),
 	};

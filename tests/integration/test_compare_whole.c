@@ -662,7 +662,8 @@ static void without_structure_values_tell_members_and_expressions_apart(void **u
 	o.data_only = true;
 	pair_both(odd);
 	pair_run(0, "CREATE TABLE t (id INT PRIMARY KEY, e ENUM('a','b',''), s SET('x','y'))");
-	pair_run(1, "CREATE TABLE t (id INT PRIMARY KEY, e ENUM('b','','a'), s SET('y','x','z'))");
+	pair_run(1,
+		 "CREATE TABLE t (id INT PRIMARY KEY, e ENUM('b','','a'), s SET('y','x','z',''))");
 	pair_both("INSERT INTO t VALUES (1,'a','x'),(2,'b','x,y'),(3,'',''),(4,NULL,NULL),(5,0,0)");
 	r = pair_compare(&o);
 	if (r.verdict != VERDICT_PASS)
@@ -670,10 +671,11 @@ static void without_structure_values_tell_members_and_expressions_apart(void **u
 	compare_result_release(&r);
 	pair_run(1, "UPDATE t SET e = 1, s = 1 WHERE id = 1"); /* numbers that a has, too */
 	pair_run(1, "UPDATE t SET e = '' WHERE id = 5");       /* a member, and none */
+	pair_run(1, "UPDATE t SET s = 8 WHERE id = 4");        /* the empty member, and NULL */
 	o.fix_sql_path = "/var/tmp/drtest-it-members.sql";
 	r = pair_compare(&o);
 	assert_int_equal(r.verdict, VERDICT_FAIL);
-	assert_int_equal(r.rows_different, 2);
+	assert_int_equal(r.rows_different, 3);
 	assert_string_equal(
 		json_string_value(json_object_get(
 			json_object_get(pair_finding(&r, "different", "d.t"), "b"), "e")),
