@@ -10,10 +10,12 @@
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
+#include "harness/os/lua_state.h"
 #include "suites/scenario_find.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 20)
 #define INSTRUCTIONS_MAX 10000000
+#define MEMORY_BYTES_MAX ((size_t)64 << 20)
 #define OPTIONS_MAX 32
 #define VALUES_MAX 100
 
@@ -341,7 +343,7 @@ int suite_read(struct suite *s, const char *path, struct err *e)
 		err_set(e, ERR_USAGE, 0, "%s is a scenario: drtest run %s", path, path);
 		goto out;
 	}
-	L = luaL_newstate(); /* no library: a table is all that it can make */
+	L = lua_state_new(MEMORY_BYTES_MAX); /* no library: a table is all that it can make */
 	if (!L) {
 		err_set(e, ERR_IO, 0, "no memory for a Lua state");
 		goto out;
@@ -349,6 +351,9 @@ int suite_read(struct suite *s, const char *path, struct err *e)
 	lua_sethook(L, too_long, LUA_MASKCOUNT, INSTRUCTIONS_MAX);
 	if (luaL_loadbufferx(L, text.buf, text.len, "=suite", "t") || lua_pcall(L, 0, 1, 0)) {
 		const char *why = lua_isstring(L, -1) ? lua_tostring(L, -1) : "it fails";
+
+		if (!strcmp(why, LUA_STATE_NO_MEMORY))
+			why = "it needs too much memory: a suite is a table alone";
 
 		bool placed = !strncmp(why, "suite:", 6); /* the chunk's name */
 
@@ -364,8 +369,7 @@ int suite_read(struct suite *s, const char *path, struct err *e)
 	if (rc == 0 && !s->baseline)
 		s->baseline = xstrdup("last:20");
 out:
-	if (L)
-		lua_close(L);
+	lua_state_close(L);
 	strbuf_release(&text);
 	return rc;
 }

@@ -11,6 +11,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/base/embed.h"
 #include "harness/os/fs.h"
+#include "harness/os/lua_state.h"
 #include "harness/run/lua_args.h"
 #include "harness/run/sandbox.h"
 #include "workloads/lua_con.h"
@@ -31,6 +32,7 @@ EMBEDDED(workloads_loads_sbtest_lua);
 #define OPTIONS_MAX 64
 #define HOOK_INSTRUCTIONS 100000
 #define LOAD_BYTES_MAX ((size_t)1 << 20)
+#define MEMORY_BYTES_MAX ((size_t)512 << 20)
 #define LOAD(n)                                                                            \
 	{                                                                                  \
 #n, embed_workloads_loads_##n##_lua, &embed_workloads_loads_##n##_lua_size \
@@ -455,7 +457,7 @@ int script_open(struct script *s, const char *name, const char *const *set, stru
 		strbuf_release(&all);
 		return -1;
 	}
-	s->L = luaL_newstate();
+	s->L = lua_state_new(MEMORY_BYTES_MAX);
 	if (!s->L)
 		return err_set(e, ERR_ENV, 0, "load %s: cannot create a Lua state", name);
 	sandbox_open(s->L, name, true);
@@ -554,8 +556,7 @@ int script_describe(const char *name, struct strbuf *out, struct err *e)
 
 void script_close(struct script *s)
 {
-	if (s->L)
-		lua_close(s->L);
+	lua_state_close(s->L);
 	for (unsigned i = 0; i < SCRIPT_STATEMENTS_MAX; i++)
 		free(s->statement[i].sql);
 	free(s->description);

@@ -12,11 +12,14 @@ static bool fits_int64(const char *p, size_t n)
 {
 	static const char max[] = "9223372036854775807", min[] = "9223372036854775808";
 	bool negative = *p == '-';
+	size_t digits = negative;
 	char text[64];
 	double v;
 
+	while (digits < n && isdigit((unsigned char)p[digits])) /* the text may end there */
+		digits++;
 	/* a real: only its size can be too much */
-	if (strspn(p + negative, "0123456789") < n - negative) {
+	if (digits < n) {
 		if (n >= sizeof(text))
 			return false;
 		memcpy(text, p, n);

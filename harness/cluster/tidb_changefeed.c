@@ -243,7 +243,7 @@ static void look_for_the_reason(const struct tidb_feed *w, int64_t still, struct
 		well = false;
 	}
 	store_free(s);
-	sink = sql_open(&w->sink_seen, deadline_in_ms(API_FIRST_MS), &why);
+	sink = sql_briefly(sql_open(&w->sink_seen, deadline_in_ms(API_FIRST_MS), &why));
 	if (!sink) {
 		strbuf_addf(out, "%sits sink does not respond (%.300s)", well ? "" : ", and ",
 			    why.text);

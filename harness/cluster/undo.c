@@ -206,7 +206,7 @@ struct working {
 
 static int drop_user(const struct sql_endpoint *at, const char *user, struct err *e)
 {
-	struct sql *s = sql_open(at, deadline_in_ms(CALL_MS), e);
+	struct sql *s = sql_briefly(sql_open(at, deadline_in_ms(CALL_MS), e));
 	struct strbuf q = STRBUF_INIT;
 	int rc = -1;
 
@@ -252,7 +252,7 @@ static int note_what_came(const struct attach_cluster *c, const char *clusters_f
 		return err_set(
 			e, ERR_ENV, 0,
 			"that was too long ago to tell what came by it from what was made since");
-	s = sql_open_reading(&c->sql, deadline_in_ms(CALL_MS), e);
+	s = sql_briefly(sql_open_reading(&c->sql, deadline_in_ms(CALL_MS), e));
 	if (s &&
 	    sql_query(
 		    s, &r, e,

@@ -11,6 +11,7 @@
 #include "harness/base/embed.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
+#include "harness/os/lua_state.h"
 #include "harness/run/lua_args.h"
 #include "harness/run/runtime_impl.h"
 #include "harness/run/sandbox.h"
@@ -21,6 +22,8 @@ EMBEDDED(harness_run_ways_lua);
 #define HOOK_INSTRUCTIONS 100000
 #define FRAMES_MAX 20
 #define SCRIPT_KIB_MAX (512 * 1024) /* garbage included */
+/* of one step of it; the rest is for what the harness makes there */
+#define MEMORY_BYTES_MAX ((size_t)768 << 20)
 
 /* Interrupts a script that computes without end, or keeps without end what it computes. */
 static void end_if_due(lua_State *L, lua_Debug *ar)
@@ -113,6 +116,9 @@ static int take_error(lua_State *L, struct err *e)
 
 	if (u && e)
 		*e = *u;
+	else if (!u && lua_isstring(L, -1) && !strcmp(lua_tostring(L, -1), LUA_STATE_NO_MEMORY))
+		err_set(e, ERR_USAGE, 0, "the script holds more than %d MiB of memory",
+			SCRIPT_KIB_MAX / 1024);
 	else if (!u)
 		err_set(e, ERR_USAGE, 0, "%s",
 			lua_isstring(L, -1) ? lua_tostring(L, -1)
@@ -221,7 +227,7 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r,
 	s->source_bytes = text.len;
 	s->source = strbuf_detach(&text);
 	s->sentence = first_comment(s->source);
-	s->L = luaL_newstate();
+	s->L = lua_state_new(MEMORY_BYTES_MAX);
 	if (!s->L)
 		return err_set(e, ERR_IO, 0, "not enough memory for a Lua state");
 	/* the hook has to be called: compiled loops would not */
@@ -394,8 +400,7 @@ int scenario_run(struct scenario *s, struct err *e, char **traceback)
 
 void scenario_close(struct scenario *s)
 {
-	if (s->L)
-		lua_close(s->L);
+	lua_state_close(s->L);
 	for (size_t i = 0; i < s->n_options; i++) {
 		free(s->option[i].name);
 		free(s->option[i].value);

@@ -20,7 +20,10 @@
 #include "harness/sql/long_statement.h"
 
 #define PATIENCE_S 3600
-#define ALWAYS_FITS ((size_t)512 << 10) /* into a packet of whatever server */
+#define BRIEF_MS 30000
+#define BRIEF_BYTES_MAX ((uint64_t)64 << 20)
+#define STORED_BYTES_MAX ((uint64_t)512 << 20) /* as they come; in memory they are more */
+#define ALWAYS_FITS ((size_t)512 << 10)        /* into a packet of whatever server */
 #define CONNECT_S 10
 #define LOGIN_WAITS 3 /* a whole login has so many times what one of its waits may take */
 #define KILL_MS 10000
@@ -33,7 +36,71 @@ struct sql {
 	uint64_t id;
 	uint64_t packet_bytes_max; /* the session's max_allowed_packet; 0: not asked yet */
 	bool repeatable;           /* sql_repeatable() was said */
+	bool brief;                /* sql_briefly() was said */
 };
+
+/* ---- answers that are stored: a server may send without an end, or a byte now and then */
+
+static _Thread_local struct answer {
+	MYSQL *m; /* NULL: none is being read */
+	uint64_t bytes, bytes_max;
+	struct deadline end;
+	bool brief, late, large;
+} answer;
+
+/* Exported, and in none of the library's headers. */
+int ma_pvio_register_callback(my_bool on, void (*fn)(enum enum_pvio_operation mode, MYSQL *m,
+						     const unsigned char *data, size_t n));
+
+/* Of each read of any connection, by its thread. */
+static void watch_answer(enum enum_pvio_operation mode, MYSQL *m, const unsigned char *data,
+			 size_t n)
+{
+	(void)data;
+	if (mode != PVIO_READ || !m || m != answer.m || n > SIZE_MAX / 2)
+		return;
+	answer.bytes += n;
+	answer.large = answer.bytes > answer.bytes_max;
+	answer.late = answer.brief && deadline_passed(answer.end);
+	if (answer.large || answer.late)
+		shutdown((int)mysql_get_socket(m), SHUT_RDWR);
+}
+
+static void register_watch(void)
+{
+	ma_pvio_register_callback(true, watch_answer);
+}
+
+static void begin_answer(struct sql *s)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, register_watch);
+	answer = (struct answer){ .m = s->m,
+				  .bytes_max = s->brief ? BRIEF_BYTES_MAX : STORED_BYTES_MAX,
+				  .end = deadline_in_ms(BRIEF_MS),
+				  .brief = s->brief };
+	if (s->brief)
+		sql_patience(s, BRIEF_MS);
+}
+
+static const char *end_answer(void)
+{
+	const char *why = answer.large ? " (the server's answer does not end)"
+			  : answer.late || (answer.brief && deadline_passed(answer.end))
+				  ? " (the server did not complete its answer within half a minute)"
+				  : "";
+
+	answer = (struct answer){ .m = NULL };
+	return why;
+}
+
+struct sql *sql_briefly(struct sql *s)
+{
+	if (s)
+		s->brief = true;
+	return s;
+}
 
 static bool is_lost(unsigned code)
 {
@@ -289,6 +356,7 @@ uint64_t sql_connection_id(const struct sql *s)
 static int statement_failed(struct sql *s, struct err *e, const char *text, size_t n)
 {
 	struct strbuf what = STRBUF_INIT;
+	const char *reason;
 
 	sql_endpoint_text(&s->ep, &what);
 	strbuf_addstr(&what, ": ");
@@ -296,6 +364,10 @@ static int statement_failed(struct sql *s, struct err *e, const char *text, size
 	if (n > STATEMENT_SHOWN_MAX)
 		strbuf_addstr(&what, "...");
 	sql_error(s->m, e, what.buf);
+	reason = end_answer();
+	if (e)
+		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text), "%s",
+			 reason);
 	strbuf_release(&what);
 	return -1;
 }
@@ -320,6 +392,7 @@ int64_t sql_exec_text(struct sql *s, struct err *e, const char *text, size_t n)
 			return rc;
 		}
 	}
+	begin_answer(s);
 	if (mysql_real_query(s->m, text, (unsigned long)n))
 		return statement_failed(s, e, text, n);
 	if (mysql_field_count(s->m)) { /* rows nobody asked for: read and drop them */
@@ -328,8 +401,10 @@ int64_t sql_exec_text(struct sql *s, struct err *e, const char *text, size_t n)
 		if (!res)
 			return statement_failed(s, e, text, n);
 		mysql_free_result(res);
+		end_answer();
 		return 0;
 	}
+	end_answer();
 	return (int64_t)mysql_affected_rows(s->m);
 }
 
@@ -400,9 +475,13 @@ static int query_text(struct sql *s, struct sql_rows *r, struct err *e, const ch
 		      bool stream)
 {
 	memset(r, 0, sizeof(*r));
+	if (!stream)
+		begin_answer(s);
 	if (mysql_real_query(s->m, text, (unsigned long)n))
 		return statement_failed(s, e, text, n);
 	r->res = stream ? mysql_use_result(s->m) : mysql_store_result(s->m);
+	if (r->res)
+		end_answer();
 	if (!r->res) {
 		if (mysql_errno(s->m))
 			return statement_failed(s, e, text, n);

@@ -48,6 +48,9 @@ uint64_t sql_connection_id(const struct sql *s);
 /* how long a statement may go without a byte of its answer: then ERR_GONE. An hour by default;
  * 0: that */
 void sql_patience(struct sql *s, int64_t ms);
+/* For a look at a server that may be mute, or never end: from now on each of its answers within
+ * half a minute, and none over 64 MiB; else ERR_GONE. NULL is fine; returns s. */
+struct sql *sql_briefly(struct sql *s);
 
 /* Statements that return no rows. Returns affected rows, or -1. ERR_GONE: lost connection,
  * ERR_CONFLICT: 1205/1213, else ERR_SQL. What is beyond the server's max_allowed_packet goes as a
@@ -59,8 +62,8 @@ int64_t sql_exec_text(struct sql *s, struct err *e, const char *text, size_t n);
  * rows that the server read, or -1. ERR_SQL where the server or the account may not do that. */
 int64_t sql_load(struct sql *s, struct err *e, const char *statement, const char *file, size_t n);
 
-/* Rows: stored (whole answer in memory) or streamed (nothing else may be sent until the end). Cells
- * are bytes with lengths, NULL for NULL. */
+/* Rows: stored (whole answer in memory, at most 512 MiB; more is ERR_GONE) or streamed (nothing
+ * else may be sent until the end). Cells are bytes with lengths, NULL for NULL. */
 struct sql_rows {
 	MYSQL_RES *res;
 	MYSQL_ROW cell;     /* the current row */

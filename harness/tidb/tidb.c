@@ -203,7 +203,7 @@ int tidb_restore(const struct sql_endpoint *ep, const char *uri, struct tidb_bri
 
 int tidb_set_gc(const struct sql_endpoint *ep, bool on, struct err *e)
 {
-	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), e);
+	struct sql *s = sql_briefly(sql_open(ep, deadline_in_ms(OPEN_MS), e));
 	int rc = s && sql_exec(s, e, "SET GLOBAL tidb_gc_enable = %s", on ? "TRUE" : "FALSE") >= 0
 			 ? 0
 			 : -1;
@@ -214,7 +214,7 @@ int tidb_set_gc(const struct sql_endpoint *ep, bool on, struct err *e)
 
 int tidb_get_gc(const struct sql_endpoint *ep, bool *on, struct err *e)
 {
-	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), e);
+	struct sql *s = sql_briefly(sql_open(ep, deadline_in_ms(OPEN_MS), e));
 	struct strbuf v = STRBUF_INIT;
 	int rc = s && sql_value(s, &v, e, "SELECT @@global.tidb_gc_enable") == 0 ? 0 : -1;
 
@@ -331,7 +331,7 @@ int tidb_check_indexes(struct sql *s, void (*fn)(void *arg, const char *table, c
 
 int tidb_now(const struct sql_endpoint *ep, tso_t *ts, struct err *e)
 {
-	struct sql *s = sql_open(ep, deadline_in_ms(OPEN_MS), e);
+	struct sql *s = sql_briefly(sql_open(ep, deadline_in_ms(OPEN_MS), e));
 	int rc = -1;
 
 	*ts = 0;
@@ -445,7 +445,7 @@ int tidb_flashback(const struct sql_endpoint *ep, tso_t ts, struct deadline d, s
 
 int tidb_version(const struct sql_endpoint *ep, char out[64], struct err *e)
 {
-	struct sql *s = sql_open(ep, deadline_in_ms(2000), e);
+	struct sql *s = sql_briefly(sql_open(ep, deadline_in_ms(2000), e));
 	struct strbuf v = STRBUF_INIT;
 	struct err why = ERR_INIT;
 	const char *p;

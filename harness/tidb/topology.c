@@ -418,7 +418,7 @@ static int ask_server(const char *uri, struct topology *t, size_t *found, struct
 
 	if (sql_endpoint_from_uri(ep, uri, e) < 0)
 		return -1;
-	s = sql_open_reading(ep, deadline_in_ms(SQL_MS), e);
+	s = sql_briefly(sql_open_reading(ep, deadline_in_ms(SQL_MS), e));
 	rc = s ? topology_of_sql(s, ep, t, e) : -1;
 	sql_close(s);
 	*found = rc == 0;

@@ -82,7 +82,7 @@ bad_file "a field that was meant" 'return { primary = { sql = { hots = "h" } } }
 bad_file "a number for an ID" 'return { primary = { sql = { host = "h" }, cluster_id = 7712997407283468988 } }' 'cluster_id must be text of at most 23 bytes, in quotes'
 bad_file "a cluster without a name" 'return { { sql = { host = "h" } } }' 'an entry has no name: each cluster is NAME'
 bad_file "no endpoint" 'return { primary = { } }' 'cluster primary: sql = \{ .* is missing'
-bad_file "a shell line" 'return { primary = { sql = { host = "h" }, commands = { kill = "rm -rf /" } } }' 'kill must be a list of at most 32 words, not a shell line'
+bad_file "a shell line" 'return { primary = { sql = { host = "h" }, commands = { kill = "rm -rf /" } } }' 'kill must be a list of 1 to 32 words, not a shell line'
 bad_file "all unset variables at once" $'return { primary = { sql = { host = "h", user = env "DRTEST_NO_USER",\n password = env "DRTEST_NOT_SET" } } }' \
 	'not set in the environment: DRTEST_NO_USER \(line 1\), DRTEST_NOT_SET \(line 2\)'
 bad_file "a loop" 'while true do end' 'the file runs too long'

@@ -40,6 +40,18 @@ def serve(c):
             c.sendall(packet(0, b'\xff\xff\xff\x01\x01\x64\0\0\x03abcde'))
         elif kind == 'noise':
             c.sendall(bytes(range(256)) * 64)
+        elif kind in ('rows', 'errors'): # the login and SET are answered as they should be
+            c.sendall(packet(0, greeting(b'mysql_native_password', 0xffffffff & ~0x1000800)))
+            c.recv(65536)
+            c.sendall(packet(2, b'\0\0\0\2\0\0\0'))
+            while True:
+                asked = c.recv(65536)
+                if not asked or asked[4:5] != b'\3': break
+                if asked[5:8] == b'SET': c.sendall(packet(1, b'\0\0\0\2\0\0\0'))
+                elif kind == 'errors': c.sendall(packet(1, b'\xff\x51\x04#HY000no'))
+                else:
+                    c.sendall(packet(1, b'\1') + packet(2, b'\3def\0\0\0\1c\0\x0c\x21\0\xff\0\0\0\xfd\0\0\0\0\0') + packet(3, b'\xfe\0\0\2\0'))
+                    while True: c.sendall(b''.join(packet(i & 255, b'\xc8' + b'x' * 200) for i in range(4, 1004)))
         elif kind in ('clear', 'rsa'):
             c.sendall(packet(0, greeting(b'mysql_native_password')))
             log.write(c.recv(65536))
@@ -105,6 +117,15 @@ row "SQL server" "accepts the connection and sends nothing" "drtest gives up aft
 evil drip
 row "SQL server" "sends a byte now and then" "drtest gives up after half a minute" 3 'the login was not complete after 30 s' "${diff[@]}" "$(uri)"
 
+look_at() { printf 'return { primary = { kind = "mysql", sql = { host = "127.0.0.1", port = %d } } }\n' "$port" >"$scratch/c.lua"; }
+evil rows
+look_at
+row "SQL server" "answers a query with rows without end" "drtest stops reading" 3 'does not end' "$DRTEST" doctor --clusters "$scratch/c.lua"
+expect "a compare as well" 3 '^drtest diff: ' "$DRTEST" diff --a "$(uri)" --b "$(uri)"
+evil errors
+look_at
+row "SQL server" "answers every query with an error" "\`doctor\` does not find it in order" 3 'cannot be checked: .*no \(1105\)' "$DRTEST" doctor --clusters "$scratch/c.lua"
+
 # ---- PD, TiCDC, the deployers
 evil endless
 printf 'return { primary = { sql = { host = "127.0.0.1", port = 1 }, pd = "http://127.0.0.1:%d" } }\n' "$port" >"$scratch/c.lua"
@@ -137,6 +158,8 @@ lua() { printf '%s\n' "$1" >"$scratch/c.lua"; }
 plan=("$DRTEST" run scenarios/rehearse.lua --on attach --clusters "$scratch/c.lua" --plan)
 lua 'os.execute("touch /tmp/owned") return {}'
 row "clusters file" "runs a program" "refused" 2 '^drtest' "${plan[@]}"
+lua 'local s = "x" for i = 1, 40 do s = s .. s end return { primary = { sql = { host = s } } }'
+row "clusters file" "computes a text of a terabyte" "refused" 2 'more than 64 MiB of memory' "${plan[@]}"
 lua 'while true do end'
 row "clusters file" "never ends" "refused" 2 'runs too long' "${plan[@]}"
 lua 'return { primary = { sql = { host = "h" }, pd = "http://u:topsecret@h:1" } }'

@@ -109,6 +109,7 @@ script "print" 2 "undefined variable 'print' .use t:note" 'print("here")'
 script "a dot where t is not needed" 0 '' 't:check("not on TiDB", not t.on_tidb())'
 script "a check without a name" 2 't:check takes a name' 't:check("", true)'
 script "a check without a word" 1 '^      FAILED: no word$' 't:check("no word", false)'
+script "memory in one step" 2 'the script holds more than 512 MiB of memory' 'local s = "x" for i = 1, 40 do s = s .. s end'
 script "memory without end" 2 'the script holds more than 512 MiB of memory' 'local x = {} for i = 1, 1e9 do x[i] = ("x"):rep(100000) .. i end'
 script "two checks of one name" 1 'FAIL 2 checks, 1 failed' 't:step("x", function() t:check("it holds", true) t:check("it holds", false) end)'
 grep -q 'name="it holds" ' "$out"/*-mine-*/junit.xml && grep -q 'name="it holds (2)" ' "$out"/*-mine-*/junit.xml && ok || bad "junit.xml has two cases of one name"

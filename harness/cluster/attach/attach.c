@@ -22,6 +22,7 @@ static bool in_use;
 static char used_path[1024];
 static unsigned needed[ATTACH_CLUSTERS_MAX]; /* bits 1 << ability, of what the plan does */
 static bool thing_needed[ATTACH_THINGS];
+static bool unreachable[ATTACH_CLUSTERS_MAX]; /* as the preflight has told */
 /* by this run, at its end: nothing of it is left to be put back */
 static bool destroyed[ATTACH_CLUSTERS_MAX];
 static struct feed_pair {
@@ -61,6 +62,11 @@ static const struct attach_cluster *attach_find(const char *name)
 unsigned attach_needed_of(const struct attach_cluster *c)
 {
 	return needed[c - used.c];
+}
+
+bool attach_unreachable(const struct attach_cluster *c)
+{
+	return unreachable[c - used.c];
 }
 
 bool attach_thing_needed(enum attach_thing what)
@@ -216,7 +222,7 @@ static int attach_start_begin(struct cluster *c, struct err *e)
 	strcpy(t->key, a->tls.key);
 	strcpy(t->server_name, a->tls.server_name);
 	if (a->command[ATTACH_START][0]) {
-		struct sql *s = sql_open(&c->ep, deadline_in_ms(1000), NULL);
+		struct sql *s = sql_briefly(sql_open(&c->ep, deadline_in_ms(1000), NULL));
 		bool up = s != NULL;
 
 		sql_close(s);
@@ -253,7 +259,7 @@ static int wait_until_gone(struct cluster *c, struct err *e)
 	const char *urls[] = { t->status, t->pd, t->ticdc };
 
 	for (;;) {
-		struct sql *s = sql_open(&c->ep, deadline_in_ms(1000), NULL);
+		struct sql *s = sql_briefly(sql_open(&c->ep, deadline_in_ms(1000), NULL));
 		const char *answers = s ? "SQL" : NULL;
 
 		sql_close(s);
@@ -401,7 +407,7 @@ static int attach_backup(struct cluster *c, const char *uri, const struct backup
 /* RESTORE itself objects to tables of the same name alone. */
 static int is_empty(struct cluster *c, struct err *e)
 {
-	struct sql *s = sql_open(&c->ep, deadline_in_ms(LOOK_MS), e);
+	struct sql *s = sql_briefly(sql_open(&c->ep, deadline_in_ms(LOOK_MS), e));
 	struct strbuf names = STRBUF_INIT;
 	unsigned n;
 	int rc = s ? tidb_databases(s, &names, &n, e) : -1;
@@ -432,7 +438,7 @@ static int attach_fill(struct cluster *c, struct err *e)
 /* Also where the restore has ended half-way: the cluster was empty. */
 static void attach_filled(struct cluster *c)
 {
-	struct sql *s = sql_open(&c->ep, deadline_in_ms(LOOK_MS), NULL);
+	struct sql *s = sql_briefly(sql_open(&c->ep, deadline_in_ms(LOOK_MS), NULL));
 	struct tidb_cluster *t = c->own;
 	struct sql_rows r = { 0 };
 	int got = -1;
@@ -640,7 +646,8 @@ static int attach_preflight(finding_fn *fn, void *arg)
 
 		if (a->command[ATTACH_START][0]) /* it comes up when it is wanted */
 			continue;
-		s = sql_open(&a->sql, deadline_in_ms(LOOK_MS), &e);
+		s = sql_briefly(sql_open(&a->sql, deadline_in_ms(LOOK_MS), &e));
+		unreachable[i] = !s;
 		if (!s || (a->pd[0] &&
 			   pd_ready(a->pd, &tls, deadline_in_ms(LOOK_MS), &members, &e) < 0)) {
 			snprintf(text, sizeof(text), "%s: %s", a->name, e.text);

@@ -30,6 +30,7 @@ struct attach_cluster {
 	struct attach_tls sql_tls; /* given: of SQL; sql has it already */
 	/* of TiCDC where a changefeed writes into this cluster; user "": drtest makes one */
 	char sink_user[129], sink_password[256];
+	bool has_sink;              /* the file has one */
 	struct attach_tls sink_tls; /* file names on TiCDC's machine */
 	struct attach_secret password, sink_secret;
 	bool expendable; /* implies all of `allow` */
@@ -82,6 +83,7 @@ const char *attach_verb_text(enum ability v); /* "kill", as in `allow` */
 enum attach_thing { ATTACH_STORE, ATTACH_REDO, ATTACH_THINGS };
 unsigned attach_needed_of(const struct attach_cluster *c); /* bits 1 << ability */
 bool attach_thing_needed(enum attach_thing what);
+bool attach_unreachable(const struct attach_cluster *c); /* by SQL: the preflight has said so */
 /* What stands in the way of all that, looked at in the clusters and stores before anything is
  * touched. Number of findings. */
 int attach_check(finding_fn *fn, void *arg);

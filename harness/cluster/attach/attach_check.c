@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "harness/redo/reader.h"
 #include "harness/sql/rights.h"
@@ -23,6 +24,13 @@ void look_find(struct look *k, const char *way_out, const char *fmt, ...)
 	va_end(ap);
 	k->fn(k->arg, text, way_out);
 	k->n++;
+}
+
+void look_failed(struct look *k, const char *what, const struct err *e)
+{
+	k->gone = k->gone || e->kind == ERR_GONE;
+	look_find(k, "check this server, and the privileges of the account",
+		  "%s cannot be checked: %.400s", what, e->text);
 }
 
 void look_note(struct look *k, const char *what, const char *fmt, ...)
@@ -45,9 +53,12 @@ struct ticdc look_api(const struct attach_cluster *a)
 
 static void look_at_right(struct look *k, const char *privilege, const char *verb)
 {
-	struct rights *r = rights_read(k->s, NULL);
+	struct err e = ERR_INIT;
+	struct rights *r = rights_read(k->s, &e);
 	char way_out[300];
 
+	if (!r)
+		look_failed(k, "whether its account has the privileges", &e);
 	if (r && !rights_have(r, privilege, NULL)) {
 		snprintf(way_out, sizeof(way_out), "GRANT %s ON *.* TO %s", privilege,
 			 rights_account(r));
@@ -60,9 +71,12 @@ static void look_at_right(struct look *k, const char *privilege, const char *ver
 static void look_at_contents(struct look *k)
 {
 	struct strbuf names = STRBUF_INIT;
+	struct err e = ERR_INIT;
 	unsigned n;
 
-	if (tidb_databases(k->s, &names, &n, NULL) == 0 && n)
+	if (tidb_databases(k->s, &names, &n, &e) < 0)
+		look_failed(k, "whether it is empty", &e);
+	else if (n)
 		look_find(k, "use an empty cluster, and check the address",
 			  "it is not empty (it has %s), but a backup would be restored into it",
 			  names.buf);
@@ -96,9 +110,12 @@ void look_at_ticdc(struct look *k)
 void look_at_keys(struct look *k, bool must)
 {
 	struct strbuf names = STRBUF_INIT;
+	struct err e = ERR_INIT;
 	unsigned n;
 
-	if (tidb_tables_without_key(k->s, &names, &n, NULL) == 0 && n && must)
+	if (tidb_tables_without_key(k->s, &names, &n, &e) < 0)
+		look_failed(k, "which tables have no key", &e);
+	else if (n && must)
 		look_find(k, "add a primary key to each",
 			  "TiCDC refuses to create a changefeed: %u table%s neither a primary nor "
 			  "a unique key: %s",
@@ -109,7 +126,9 @@ void look_at_keys(struct look *k, bool must)
 			"TiCDC does not replicate %u table%s without a key, their rows are lost with the cluster: %s",
 			n, n > 1 ? "s" : "", names.buf);
 	strbuf_reset(&names);
-	if (tidb_vector_columns(k->s, &names, &n, NULL) == 0 && n && must)
+	if (tidb_vector_columns(k->s, &names, &n, &e) < 0)
+		look_failed(k, "which tables have VECTOR columns", &e);
+	else if (n && must)
 		look_find(k, "exclude these tables from the changefeed",
 			  "a replay cannot read VECTOR columns from TiCDC's redo log: %s",
 			  names.buf);
@@ -186,6 +205,53 @@ static void look_at_identity(struct look *k)
 			  e.text + (strncmp(e.text, k->a->name, named - 2) ? 0 : named));
 }
 
+/* Two sessions of one server: who holds a lock in one is seen by the other. TiDB, which would have
+ * to write for that, has its cluster's own mark instead; false where the account may not read it.
+ */
+static bool is_one_server(struct sql *a, struct sql *b)
+{
+	static const char mark[] = "SELECT VARIABLE_VALUE FROM mysql.tidb WHERE VARIABLE_NAME = "
+				   "'tikv_gc_leader_uuid'";
+	bool tidb = sql_flavor(a) == SQL_TIDB, one = false;
+	struct strbuf here = STRBUF_INIT, there = STRBUF_INIT;
+	unsigned long long id = 0;
+	uint64_t got = 0;
+
+	if (tidb != (sql_flavor(b) == SQL_TIDB) || getrandom(&id, sizeof(id), 0) != sizeof(id))
+		return false;
+	if (tidb) {
+		one = sql_value(a, &here, NULL, mark) == 0 &&
+		      sql_value(b, &there, NULL, mark) == 0 && here.len &&
+		      !strcmp(here.buf, there.buf);
+	} else if (sql_value_u64(a, &got, NULL, "SELECT GET_LOCK('drtest-%016llx', 0)", id) == 0 &&
+		   got == 1) {
+		one = sql_value(b, &there, NULL, "SELECT IS_USED_LOCK('drtest-%016llx')", id) == 0;
+		sql_value_u64(a, &got, NULL, "SELECT RELEASE_LOCK('drtest-%016llx')", id);
+	}
+	strbuf_release(&here);
+	strbuf_release(&there);
+	return one;
+}
+
+static void look_for_twins(struct look *k, const struct attach_file *f)
+{
+	struct sql *s[ATTACH_CLUSTERS_MAX] = { NULL };
+
+	for (size_t i = 0; i < f->n; i++) {
+		s[i] = sql_briefly(sql_open_reading(&f->c[i].sql, deadline_in_ms(LOOK_MS), NULL));
+		k->a = &f->c[i];
+		for (size_t o = 0; s[i] && o < i; o++)
+			/* PD's ids have told already */
+			if (s[o] && !(f->c[i].pd[0] && f->c[o].pd[0]) && is_one_server(s[o], s[i]))
+				look_find(k, "use another address for one of them",
+					  "it is the same server as %s: what is written to one is "
+					  "written to both",
+					  f->c[o].name);
+	}
+	for (size_t i = 0; i < f->n; i++)
+		sql_close(s[i]);
+}
+
 /* Two names of one cluster, or another cluster than the one that is meant. */
 void look_at_ids(struct look *k, const struct attach_file *f)
 {
@@ -212,6 +278,7 @@ void look_at_ids(struct look *k, const struct attach_file *f)
 					  "to its own source",
 					  f->c[o].name);
 	}
+	look_for_twins(k, f);
 	k->a = NULL;
 }
 
@@ -236,7 +303,8 @@ int attach_check(finding_fn *fn, void *arg)
 		if (!does || f->c[i].command[ATTACH_START][0])
 			continue;
 		k.a = &f->c[i];
-		k.s = sql_open_reading(&f->c[i].sql, deadline_in_ms(LOOK_MS), NULL);
+		k.gone = false;
+		k.s = sql_briefly(sql_open_reading(&f->c[i].sql, deadline_in_ms(LOOK_MS), NULL));
 		if (!k.s) /* told already */
 			continue;
 		if (f->c[i].status[0])

@@ -61,15 +61,20 @@ static void look_at_feeds(struct look *k, const struct attach_file *f)
 	unsigned n = 0;
 	bool there = !f->changefeed[0] || strcmp(k->a->name, "primary") != 0;
 
-	if (ticdc_list(&api, deadline_in_ms(LOOK_MS), ids, FEEDS_MAX, &n, NULL) < 0)
+	struct err why = ERR_INIT;
+
+	if (ticdc_list(&api, deadline_in_ms(LOOK_MS), ids, FEEDS_MAX, &n, &why) < 0) {
+		look_failed(k, "the list of its changefeeds", &why);
 		return;
+	}
 	for (unsigned i = 0; i < n && i < FEEDS_MAX; i++) {
 		struct ticdc_feed feed;
 		struct err e = ERR_INIT;
 
 		there = there || !strcmp(ids[i], f->changefeed);
 		if (ticdc_find(&api, ids[i], deadline_in_ms(LOOK_MS), &feed, &e) < 0)
-			look_note(k, "changefeed", "%s: %s", ids[i], e.text);
+			look_find(k, "cdc cli changefeed query", "changefeed %s: %s", ids[i],
+				  e.text);
 		else
 			look_at_feed(k, f, &feed, ids[i]);
 	}
@@ -155,7 +160,10 @@ static void look_at_rights(struct look *k, struct sql *s, enum grants_account wh
 	struct account a = { .r = rights_read(s, &e) };
 
 	if (!a.r) {
-		look_note(k, what, "can't be read: %s", e.text);
+		look_failed(k,
+			    strcmp(what, "sink") ? "the privileges of its account"
+						 : "the privileges of TiCDC's account",
+			    &e);
 		return;
 	}
 	list_databases(s, &a);
@@ -216,7 +224,7 @@ static void look_at_sink(struct look *k, const struct attach_file *f)
 	}
 	strcpy(ep.user, k->a->sink_user);
 	strcpy(ep.password, k->a->sink_password);
-	s = sql_open_reading(&ep, deadline_in_ms(LOOK_MS), &e);
+	s = sql_briefly(sql_open_reading(&ep, deadline_in_ms(LOOK_MS), &e));
 	if (s)
 		look_at_rights(k, s, GRANTS_SINK, "sink");
 	else
@@ -261,12 +269,12 @@ static void tell_clock(struct look *k, const char *whose, int64_t ahead_ms, int6
 		look_note(k, "clock", "%s", text);
 }
 
-static int64_t read_server_ms(struct sql *s)
+static int64_t read_server_ms(struct sql *s, struct err *e)
 {
 	struct strbuf v = STRBUF_INIT;
 	int64_t ms = 0;
 
-	if (sql_value(s, &v, NULL, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000 AS UNSIGNED)") == 0)
+	if (sql_value(s, &v, e, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000 AS UNSIGNED)") == 0)
 		ms = strtoll(v.buf, NULL, 10);
 	strbuf_release(&v);
 	return ms;
@@ -296,16 +304,17 @@ static void look_at_clocks(struct look *k)
 {
 	struct clock_look sql = { 0 }, http = { 0 };
 	struct http_tls tls = attach_http_tls(k->a);
+	struct err e = { .text = "it tells no time" };
 	char url[320];
 
 	snprintf(url, sizeof(url), "%s/status", k->a->ticdc);
-	for (unsigned i = 0; i < CLOCK_LOOKS && !is_near(&sql); i++) {
+	for (unsigned i = 0; i < CLOCK_LOOKS && !is_near(&sql) && e.kind == ERR_NONE; i++) {
 		int64_t from = clock_wall_ms(), there = 0;
 		tso_t now;
 
 		if (k->a->mysql)
-			there = read_server_ms(k->s);
-		else if (tidb_now(&k->a->sql, &now, NULL) == 0)
+			there = read_server_ms(k->s, &e);
+		else if (tidb_now(&k->a->sql, &now, &e) == 0)
 			there = (int64_t)tso_ms(now);
 		if (there)
 			take_clock(&sql, there, from, 0);
@@ -322,6 +331,8 @@ static void look_at_clocks(struct look *k)
 	if (sql.told)
 		tell_clock(k, k->a->mysql ? "the server's clock" : "PD's TSO", sql.ahead_ms,
 			   sql.within_ms);
+	else
+		look_failed(k, "its clock", &e);
 	if (http.told)
 		tell_clock(k, "TiCDC's clock", http.ahead_ms, http.within_ms);
 }
@@ -329,10 +340,13 @@ static void look_at_clocks(struct look *k)
 static void look_at_zones(struct look *k)
 {
 	struct strbuf v = STRBUF_INIT;
+	struct err e = ERR_INIT;
+	int rc = sql_value(k->s, &v, &e,
+			   "SELECT CONVERT_TZ('2026-01-01 00:00:00', 'Europe/Paris', '+00:00')");
 
-	if (sql_value(k->s, &v, NULL,
-		      "SELECT CONVERT_TZ('2026-01-01 00:00:00', 'Europe/Paris', '+00:00')") != 0 ||
-	    !v.len)
+	if (rc < 0)
+		look_failed(k, "which time zones it knows", &e);
+	else if (!v.len)
 		look_note(k, "time zone",
 			  "it does not know time zones by name: if TiCDC uses one, its sink fails "
 			  "(load them with mysql_tzinfo_to_sql)");
@@ -377,9 +391,12 @@ static void look_at_gc(struct look *k)
 {
 	struct strbuf life = STRBUF_INIT, on = STRBUF_INIT;
 	bool may = k->a->expendable || k->a->allow & 1u << ABLE_GC;
+	struct err e = ERR_INIT;
 
-	if (sql_value(k->s, &life, NULL, "SELECT @@global.tidb_gc_life_time") == 0 &&
-	    sql_value(k->s, &on, NULL, "SELECT @@global.tidb_gc_enable") == 0)
+	if (sql_value(k->s, &life, &e, "SELECT @@global.tidb_gc_life_time") != 0 ||
+	    sql_value(k->s, &on, &e, "SELECT @@global.tidb_gc_enable") != 0)
+		look_failed(k, "its GC life time", &e);
+	else
 		look_note(k, "GC",
 			  "tidb_gc_life_time = %s, tidb_gc_enable = %s: a rehearsal reads the "
 			  "primary at its backup's TSO, %s",
@@ -504,6 +521,8 @@ static void look_at_cluster(struct look *k, const struct attach_file *f)
 	look_note(k, "SQL", "%s:%u, %s", a->sql.host, a->sql.port, sql_server_version(k->s));
 	look_at_tls(k);
 	look_at_rights(k, k->s, choose_account(a), "rights");
+	if (k->gone) /* the rest would say the same */
+		return;
 	look_at_sink(k, f);
 	look_at_clocks(k);
 	if (a->status[0])
@@ -543,10 +562,13 @@ int attach_doctor(ground_say_fn *say, finding_fn *fn, void *arg)
 		struct err e = ERR_INIT;
 
 		k.a = &f->c[i];
-		k.s = sql_open_reading(&f->c[i].sql, deadline_in_ms(LOOK_MS), &e);
+		k.gone = false;
+		k.s = sql_briefly(sql_open_reading(&f->c[i].sql, deadline_in_ms(LOOK_MS), &e));
 		if (!k.s && f->c[i].command[ATTACH_START][0])
 			look_note(&k, "SQL", "not running; the file has a command to start it");
-		if (!k.s) /* else the preflight has told */
+		else if (!k.s && !attach_unreachable(k.a))
+			look_find(&k, "check this server", "a second session: %s", e.text);
+		if (!k.s)
 			continue;
 		look_at_cluster(&k, f);
 		sql_close(k.s);

@@ -11,10 +11,13 @@
 #include "harness/base/uri.h"
 #include "harness/base/xalloc.h"
 #include "harness/cluster/attach/attach.h"
+#include "harness/cluster/attach/attach_agree.h"
 #include "harness/net/http.h"
 #include "harness/os/fs.h"
+#include "harness/os/lua_state.h"
 
 #define STEPS_MAX 1000000
+#define MEMORY_BYTES_MAX ((size_t)64 << 20)
 #define NAMES_VARIABLES "drtest.names_variables" /* in the registry */
 #define UNSET_BYTES_MAX 600
 #define FIELDS_MAX 32
@@ -93,7 +96,7 @@ struct field {
 	const char *name;
 	enum kind kind;
 	size_t at, room;
-	const struct field *of; /* TABLE, TLS */
+	const struct field *of; /* TABLE, TLS; a TABLE may have room for a flag: it is there */
 	size_t beside;          /* SECRET: where its struct attach_secret is */
 	const char *means;
 };
@@ -154,7 +157,7 @@ static const struct field cluster_fields[] = {
 	{ "tls", TLS, AT(attach_cluster, tls), tls_fields, 0,
 	  "for pd, ticdc and status, which are then `https://`, and for SQL, unless that has its "
 	  "own" },
-	{ "sink", TABLE, 0, 0, sink_fields, 0,
+	{ "sink", TABLE, AT(attach_cluster, has_sink), sink_fields, 0,
 	  "TiCDC's account if a changefeed writes to this cluster. Without it, drtest creates "
 	  "one for the run, which requires CREATE USER and GRANT OPTION, and drops it at the end" },
 	{ "allow", ALLOW, AT(attach_cluster, allow), NULL, 0,
@@ -186,15 +189,26 @@ static int refuse_field(struct err *e, const char *where, const struct field *f,
 	return err_set(e, ERR_USAGE, 0, "%s: %s %s", where, f->name, is);
 }
 
-/* The value at the top of the stack as text; absent is "". */
+/* Text at an index of the stack, without a NUL in it; NULL: it is none. */
+static const char *text_at(lua_State *L, int index)
+{
+	const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
+
+	return text && strlen(text) == lua_objlen(L, index) ? text : NULL;
+}
+
+/* The value at the top of the stack as text; absent is "". An empty one, as a variable of the
+ * environment may be, would be absent without a word: no cluster_id, no CA, root. */
 static int take_text(lua_State *L, char *out, size_t room, const char *where, const struct field *f,
 		     struct err *e)
 {
+	const char *text = text_at(L, -1);
+
 	out[0] = '\0';
-	/* no NUL in it */
-	if (lua_type(L, -1) == LUA_TSTRING && strlen(lua_tostring(L, -1)) == lua_objlen(L, -1) &&
-	    lua_objlen(L, -1) < room)
-		strcpy(out, lua_tostring(L, -1));
+	if (text && !*text && f->kind != SECRET)
+		return refuse_field(e, where, f, "is empty: leave it out, or give it a value");
+	if (text && strlen(text) < room)
+		strcpy(out, text);
 	else if (!lua_isnil(L, -1))
 		return err_set(e, ERR_USAGE, 0, "%s: %s must be text of at most %zu bytes%s", where,
 			       f->name, room - 1,
@@ -259,8 +273,7 @@ static int allow_only(lua_State *L, const struct field *known, const char *where
 {
 	lua_pushnil(L);
 	while (lua_next(L, -2)) {
-		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
-		const char *names[FIELDS_MAX], *meant;
+		const char *name = text_at(L, -2), *names[FIELDS_MAX], *meant;
 		const struct field *k = known;
 		size_t n = 0;
 
@@ -309,7 +322,7 @@ static int take_allow(lua_State *L, unsigned *out, const char *where, const stru
 		size_t v = 0;
 
 		lua_rawgeti(L, -1, i);
-		name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+		name = text_at(L, -1) ? text_at(L, -1) : "";
 		while (v < N_VERBS && strcmp(verbs[v].name, name) != 0)
 			v++;
 		if (v == N_VERBS)
@@ -335,18 +348,18 @@ static int take_command(lua_State *L, char **out, const char *where, const struc
 
 	if (lua_isnil(L, -1))
 		return 0;
-	if (!is_list(L) || lua_objlen(L, -1) > ATTACH_WORDS_MAX)
+	if (!is_list(L) || !lua_objlen(L, -1) || lua_objlen(L, -1) > ATTACH_WORDS_MAX)
 		return err_set(e, ERR_USAGE, 0,
-			       "%s: %s must be a list of at most %d words, not a shell line: { "
+			       "%s: %s must be a list of 1 to %d words, not a shell line: { "
 			       "\"ssh\", \"host\", \"…\" }",
 			       where, f->name, ATTACH_WORDS_MAX);
 	for (int i = 1; rc == 0 && i <= (int)lua_objlen(L, -1); i++) {
 		lua_rawgeti(L, -1, i);
-		if (lua_type(L, -1) == LUA_TSTRING)
-			out[i - 1] = xstrdup(lua_tostring(L, -1));
+		if (text_at(L, -1) && (i > 1 || *text_at(L, -1)))
+			out[i - 1] = xstrdup(text_at(L, -1));
 		else
-			rc = err_set(e, ERR_USAGE, 0, "%s: command %s: word %d is not text", where,
-				     f->name, i);
+			rc = err_set(e, ERR_USAGE, 0, "%s: command %s: word %d is %s", where,
+				     f->name, i, text_at(L, -1) ? "empty" : "not text");
 		lua_pop(L, 1);
 	}
 	return rc;
@@ -446,6 +459,8 @@ static int take_one(lua_State *L, const struct field *f, char *to, const char *w
 			return 0;
 		if (!lua_istable(L, -1))
 			return refuse_field(e, where, f, "is a table");
+		if (f->room)
+			*(bool *)(to + f->at) = true;
 		return take_inner(L, f->of, to, where, f->name, e);
 	}
 	return 0;
@@ -474,68 +489,6 @@ static int take_fields(lua_State *L, const struct field *fields, void *to, const
 	return rc;
 }
 
-/* ---- what goes together */
-
-static int check_cluster(struct attach_cluster *c, const char *where, struct err *e)
-{
-	const char *urls[] = { c->pd, c->ticdc, c->status }, *names[] = { "pd", "ticdc", "status" };
-	const struct attach_tls *of_sql =
-		c->sql_tls.given || c->sql_tls.off ? &c->sql_tls : &c->tls;
-
-	if (!c->sql.host[0])
-		return err_set(
-			e, ERR_USAGE, 0,
-			"%s: sql = { host = …, port = …, user = …, password = env \"NAME\" } is missing",
-			where);
-	if (c->sql.host[strcspn(c->sql.host, "/@?#,;\"'`<> \t\r\n")])
-		return err_set(e, ERR_USAGE, 0,
-			       "%s: sql.host must be a name or an address, not a URI", where);
-	if (strchr(c->sql.host, ':') && strchr(c->sql.host, ':') == strrchr(c->sql.host, ':'))
-		return err_set(e, ERR_USAGE, 0, "%s: sql.host contains a port: use sql.port",
-			       where);
-	if (c->sql.host[0] == '[')
-		return err_set(e, ERR_USAGE, 0,
-			       "%s: sql.host: write an IPv6 address without "
-			       "brackets",
-			       where);
-	if (!c->sql.user[0])
-		strcpy(c->sql.user, "root");
-	if (c->cluster_id && !c->pd[0])
-		return err_set(e, ERR_USAGE, 0,
-			       "%s: cluster_id needs pd = \"http://…:2379\" to check it", where);
-	if (c->mysql && (c->pd[0] || c->ticdc[0] || c->status[0]))
-		return err_set(e, ERR_USAGE, 0, "%s: kind = \"mysql\" has no pd, ticdc or status",
-			       where);
-	for (unsigned i = 0; i < 3; i++)
-		if (c->tls.given && !strncmp(urls[i], "http://", 7))
-			return err_set(
-				e, ERR_USAGE, 0,
-				"%s: %s is http:// but tls is set: use https://, or sql = { tls "
-				"= … } for TLS only for SQL",
-				where, names[i]);
-	if (c->tls.off)
-		for (unsigned i = 0; i < 3; i++)
-			if (!strncmp(urls[i], "https://", 8))
-				return err_set(e, ERR_USAGE, 0,
-					       "%s: %s is https:// but tls is false", where,
-					       names[i]);
-	if (c->sink_tls.server_name[0])
-		return err_set(e, ERR_USAGE, 0,
-			       "%s: sink.tls has a server_name, which TiCDC does not support",
-			       where);
-	if (!c->sink_user[0] && (c->sink_password[0] || c->sink_secret.file[0] ||
-				 c->sink_secret.command[0] || c->sink_tls.given))
-		return err_set(e, ERR_USAGE, 0, "%s: sink needs a user", where);
-	if (of_sql->given) {
-		strcpy(c->sql.ssl_ca, of_sql->ca);
-		strcpy(c->sql.ssl_cert, of_sql->cert);
-		strcpy(c->sql.ssl_key, of_sql->key);
-		strcpy(c->sql.ssl_server_name, of_sql->server_name);
-		c->sql.tls = SQL_TLS_VERIFY;
-	}
-	return 0;
-}
-
 static int read_cluster(lua_State *L, struct attach_cluster *c, const char *path, struct err *e)
 {
 	char where[400];
@@ -543,7 +496,7 @@ static int read_cluster(lua_State *L, struct attach_cluster *c, const char *path
 	snprintf(where, sizeof(where), "%.300s: cluster %s", path, c->name);
 	return allow_only(L, cluster_fields, where, e) < 0 ||
 			       take_fields(L, cluster_fields, c, where, e) < 0 ||
-			       check_cluster(c, where, e) < 0
+			       agree_cluster(c, where, e) < 0
 		       ? -1
 		       : 0;
 }
@@ -552,7 +505,7 @@ static int read_clusters(lua_State *L, struct attach_file *f, const char *path, 
 {
 	lua_pushnil(L);
 	while (lua_next(L, -2)) {
-		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+		const char *name = text_at(L, -2) ? text_at(L, -2) : "";
 		struct attach_cluster *c = &f->c[f->n];
 		const struct field *k = file_fields;
 
@@ -589,34 +542,6 @@ static int read_clusters(lua_State *L, struct attach_file *f, const char *path, 
 	return 0;
 }
 
-/* Its keys may come from the environment of who uses it; nothing is asked there. */
-static int check_place(const char *name, const char *uri, const char *where, struct err *e)
-{
-	static const char *const schemes[] = { "s3", "file", "local", "nfs" };
-	struct uri u;
-	bool known = false, dir;
-	int rc = -1;
-
-	if (!*uri)
-		return 0;
-	if (uri_parse(&u, uri, e) < 0)
-		return err_wrap(e, "%s: %s", where, name);
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
-		known = known || !strcmp(u.scheme, schemes[i]);
-	dir = strcmp(u.scheme, "s3") != 0;
-	if (!known)
-		err_set(e, ERR_USAGE, 0,
-			"%s: %s is %s://, and drtest reads and writes s3:// and file://", where,
-			name, u.scheme);
-	else if (dir ? *u.host || u.path[0] != '/' : !*u.host)
-		err_set(e, ERR_USAGE, 0, "%s: %s is s3://bucket/prefix?… or file:///directory",
-			where, name);
-	else
-		rc = 0;
-	uri_release(&u);
-	return rc;
-}
-
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(((const struct attach_cluster *)a)->name,
@@ -643,28 +568,20 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 			"%s: redo_time_zone '%.64s' is not a time zone such as \"+08:00\" or "
 			"\"Asia/Shanghai\"",
 			where, f->redo_time_zone);
-	if (!names_variables(L) && (check_place("store", f->store, where, e) < 0 ||
-				    check_place("redo", f->redo, where, e) < 0 ||
-				    check_place("backup", f->backup, where, e) < 0))
+	if (!names_variables(L) && agree_places(f, where, e) < 0)
 		return -1;
 	if (read_clusters(L, f, where, e) < 0)
 		return -1;
 	qsort(f->c, f->n, sizeof(f->c[0]), by_name);
-	for (size_t i = 0; i < f->n; i++)
-		for (size_t k = 0; k < i; k++)
-			if (f->c[i].sql.port == f->c[k].sql.port &&
-			    !strcmp(f->c[i].sql.host, f->c[k].sql.host))
-				return err_set(e, ERR_USAGE, 0,
-					       "%s: %s and %s are one server, %s:%u", where,
-					       f->c[k].name, f->c[i].name, f->c[i].sql.host,
-					       f->c[i].sql.port);
+	if (!names_variables(L) && agree_servers(f, where, e) < 0)
+		return -1;
 	return f->n ? 0 : err_set(e, ERR_USAGE, 0, "%s: it names no cluster", where);
 }
 
 static int read_file(struct attach_file *f, const char *path, lua_CFunction env, struct err *e)
 {
 	struct strbuf source = STRBUF_INIT, unset = STRBUF_INIT;
-	lua_State *L = luaL_newstate();
+	lua_State *L = lua_state_new(MEMORY_BYTES_MAX);
 	char chunk[320];
 	int rc = -1, broken;
 
@@ -696,6 +613,13 @@ static int read_file(struct attach_file *f, const char *path, lua_CFunction env,
 		err_set(e, ERR_USAGE, 0, "%.300s: not set in the environment: %s", path, unset.buf);
 		goto out;
 	}
+	if (broken == LUA_ERRMEM) {
+		err_set(e, ERR_USAGE, 0,
+			"%.300s: the file needs more than %zu MiB of memory: it should only return "
+			"a table",
+			path, MEMORY_BYTES_MAX >> 20);
+		goto out;
+	}
 	if (broken) {
 		const char *why =
 			lua_tostring(L, -1) ? lua_tostring(L, -1) : "an error that is not text";
@@ -708,10 +632,11 @@ static int read_file(struct attach_file *f, const char *path, lua_CFunction env,
 				: "");
 		goto out;
 	}
+	if (agree_once(source.buf, source.len, path, e) < 0)
+		goto out;
 	rc = read_table(L, f, path, e);
 out:
-	if (L)
-		lua_close(L);
+	lua_state_close(L);
 	memset(source.buf, 0, source.len);
 	strbuf_release(&source);
 	strbuf_release(&unset);

@@ -50,7 +50,7 @@ static bool is_another(const struct attach_cluster *a, const char *pd, uint64_t 
 
 static int parts_agree(const struct attach_cluster *a, const struct pd_members *m, struct err *e)
 {
-	struct sql *s = sql_open_reading(&a->sql, deadline_in_ms(LOOK_MS), NULL);
+	struct sql *s = sql_briefly(sql_open_reading(&a->sql, deadline_in_ms(LOOK_MS), NULL));
 	struct ticdc api = look_api(a);
 	struct strbuf captures = STRBUF_INIT;
 	struct parts p = { .pd = m };

@@ -16,10 +16,13 @@ struct look {
 	void *arg;
 	ground_say_fn *note; /* NULL: findings alone */
 	int n;               /* findings */
+	bool gone;           /* its server has ended the session, or was ended for its silence */
 };
 /* in the way, and the way out */
 void look_find(struct look *k, const char *way_out, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* what: "its privileges"; a look that failed has not found that all is well */
+void look_failed(struct look *k, const char *what, const struct err *e);
 void look_note(struct look *k, const char *what, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 struct ticdc look_api(const struct attach_cluster *a);

@@ -131,6 +131,20 @@ static void what_does_not_go_together_is_refused(void **unused)
 		{ "tls = true", "tls = { ca = …" },
 		{ "tls = { ca = '/ca', verify = false }", "an unknown field 'verify'" },
 		{ "sink = { password = 'x' }", "sink needs a user" },
+		{ "sink = {}", "sink needs a user" },
+		{ "sink = { tls = false }", "sink needs a user" },
+		{ "sink = { user = 'x', tls = {} }", "sink.tls needs ca" },
+		{ "sink = { user = 'x', tls = { cert = '/c', key = '/k' } }", "sink.tls needs ca" },
+		{ "sink = { user = '' }", "user is empty" },
+		{ "tls = { ca = '' }", "ca is empty" },
+		{ "pd = ''", "pd is empty" },
+		{ "pd = 'http://h:1', cluster_id = ''", "cluster_id is empty" },
+		{ "kind = ''", "kind is empty" },
+		{ "commands = { kill = {} }", "a list of 1 to 32 words" },
+		{ "commands = { kill = { '' } }", "command kill: word 1 is empty" },
+		{ "commands = { kill = { 'rm', '/data\\0/x' } }",
+		  "command kill: word 2 is not text" },
+		{ "allow = { 'write\\0x' }", "allow accepts backup" },
 		{ "sink = { user = 'x', tls = { server_name = 'n' } }",
 		  "which TiCDC does not support" },
 		{ "kind = 'oracle'", "kind is \"tidb\" or \"mysql\"" },
@@ -163,6 +177,14 @@ static void what_does_not_go_together_is_refused(void **unused)
 		{ "host = 'h', port = 'x'", "port is a number from 1 to 65535" },
 		{ "port = 1", "sql = { host = …, port" },
 		{ "host = 'a\\0b'", "host must be text" },
+		{ "host = ''", "host is empty" },
+		{ "host = 'h', user = ''", "user is empty" },
+		{ "host = 'h', password = { file = '' }", "file is empty" },
+		{ "host = 'h', password = { command = {} }", "a list of 1 to 32 words" },
+		{ "host = 'h', port = -1", "port is a number from 1 to 65535" },
+		{ "host = 'h', port = 65536", "port is a number from 1 to 65535" },
+		{ "host = 'h', port = 0/0", "port is a number from 1 to 65535" },
+		{ "host = 'h', port = 1/0", "port is a number from 1 to 65535" },
 		{ "host = 'h', password = {}", "password is text, or { file" },
 		{ "host = 'h', password = { file = '/a', command = { 'b' } }", "password is text" },
 		{ "host = 'h', password = { vault = 'x' }", "an unknown field 'vault'" },
@@ -185,6 +207,60 @@ static void what_does_not_go_together_is_refused(void **unused)
 			fail_msg("taken: %s", text);
 		if (!strstr(e.text, says) || !strstr(e.text, "cluster p: ") || e.kind != ERR_USAGE)
 			fail_msg("%s: %s", text, e.text);
+	}
+}
+
+/* What concerns more than one field, or more than one cluster. */
+static void what_stands_twice_is_refused(void **unused)
+{
+	static const char *const bad[][2] = {
+		{ "return { p = { sql = { host = 'h' }, expendable = false,\n expendable = true } }",
+		  "clusters.lua:2: the field 'expendable' stands twice" },
+		{ "return { p = { sql = { host = 'h' } }, ['p'] = { sql = { host = 'i' } } }",
+		  "the field 'p' stands twice" },
+		{ "return { store = 'file:///a'; --[[ store = x ]] store = 'file:///b', p = { sql = { host = 'h' } } }",
+		  "the field 'store' stands twice" },
+		{ "return { p = { sql = { host = 'h' }, ['expendable\\0x'] = true } }",
+		  "an unknown field '(no name)'" },
+		{ "return { p = { sql = { host = 'h' } }, q = { sql = { host = 'H' } } }",
+		  "p and q are one server" },
+		{ "return { p = { sql = { host = 'localhost' } }, q = { sql = { host = '127.0.0.1' } } }",
+		  "p and q are one server" },
+		{ "return { p = { sql = { host = '::1' } }, q = { sql = { host = 'localhost' } } }",
+		  "p and q are one server" },
+		{ "return { p = { sql = { host = '2001:db8:0::1' } }, q = { sql = { host = '2001:DB8::1' } } }",
+		  "p and q are one server" },
+		{ "return { p = { sql = { host = 'h.' } }, q = { sql = { host = 'h' } } }",
+		  "p and q are one server" },
+		{ "return { p = { sql = { host = 'a' }, pd = 'http://pd:2379' }, q = { sql = { host = 'b' }, pd = 'http://PD:2379/' } }",
+		  "p and q have one pd" },
+		{ "return { p = { sql = { host = 'a' } }, store = 's3://b/redo/', redo = 's3://b/redo?access-key=x' }",
+		  "store is in the redo log's own place" },
+		{ "return { p = { sql = { host = 'a' } }, store = 'file:///x//redo/runs', redo = 'file:///x/redo' }",
+		  "store is in the redo log's own place" },
+	};
+	static const char *const good[] = {
+		"return { p = { sql = { host = '127.0.0.1' } }, q = { sql = { host = '127.0.0.2' } } }",
+		"return { p = { sql = { host = 'h' } }, q = { sql = { host = 'h', port = 4001 } } }",
+		"return { p = { sql = { host = 'a' } }, store = 's3://b/redo-runs', redo = 's3://b/redo' }",
+		"local a = { x = 1 } a.x = 2; a.x = 3\nlocal f = function() local y = { z = 1 }; y.z = 2; y.z = 3; return y end\n"
+		"return { p = { sql = { host = 'h', password = 'a, host = \\'b\\'' } }, --[==[ p = ]] ]==]\n"
+		" q = { sql = { host = [[i]] }, [1 == 1 and 'allow' or 'x'] = { 'write', 'write' } } }",
+	};
+	struct attach_file f;
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct err e = ERR_INIT;
+
+		if (read_text(&f, bad[i][0], &e) == 0)
+			fail_msg("taken: %s", bad[i][0]);
+		if (!strstr(e.text, bad[i][1]) || e.kind != ERR_USAGE)
+			fail_msg("%s: %s", bad[i][0], e.text);
+	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		reads(&f, good[i]);
+		attach_file_release(&f);
 	}
 }
 
@@ -245,6 +321,7 @@ int main(void)
 		cmocka_unit_test(a_secret_is_read_when_it_is_wanted),
 		cmocka_unit_test(a_secret_that_is_none_is_told),
 		cmocka_unit_test(what_does_not_go_together_is_refused),
+		cmocka_unit_test(what_stands_twice_is_refused),
 		cmocka_unit_test(addresses_are_taken_as_they_are),
 		cmocka_unit_test(the_reference_tells_every_field),
 	};
