@@ -14,6 +14,7 @@
 #include "harness/os/fs.h"
 #include "harness/redo/reader.h"
 #include "harness/sql/fence.h"
+#include "harness/tidb/stock_tools.h"
 
 #define S_NS ((int64_t)1000000000)
 #define API_MS 10000
@@ -556,7 +557,7 @@ static int create_changefeed(struct cluster *c, struct tidb_feed *w,
 	struct ticdc api = tidb_cluster_api(t);
 	/* no time-zone: TiCDC takes its own then. The new architecture refuses any other, and calls
 	 * its own by names ("System", "Etc/UTC") that nobody here can know */
-	char *uri = sql_endpoint_uri(&w->sink);
+	char *uri = stock_sink_uri(&w->sink);
 	struct ticdc_create create = { .id = o->id,
 				       .sink_uri = uri,
 				       .redo_uri = o->redo_uri,

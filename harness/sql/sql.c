@@ -60,22 +60,17 @@ static void watch_answer(enum enum_pvio_operation mode, MYSQL *m, const unsigned
 	if (mode != PVIO_READ || !m || m != answer.m || n > SIZE_MAX / 2)
 		return;
 	answer.bytes += n;
-	answer.large = answer.bytes > answer.bytes_max;
 	answer.late = answer.brief && deadline_passed(answer.end);
-	if (answer.large || answer.late)
+	if ((answer.large = answer.bytes > answer.bytes_max) || answer.late)
 		shutdown((int)mysql_get_socket(m), SHUT_RDWR);
-}
-
-static void register_watch(void)
-{
-	ma_pvio_register_callback(true, watch_answer);
 }
 
 static void begin_answer(struct sql *s)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static atomic_flag registered = ATOMIC_FLAG_INIT;
 
-	pthread_once(&once, register_watch);
+	if (!atomic_flag_test_and_set(&registered))
+		ma_pvio_register_callback(true, watch_answer);
 	answer = (struct answer){ .m = s->m,
 				  .bytes_max = s->brief ? BRIEF_BYTES_MAX : STORED_BYTES_MAX,
 				  .end = deadline_in_ms(BRIEF_MS),
@@ -97,9 +92,7 @@ static const char *end_answer(void)
 
 struct sql *sql_briefly(struct sql *s)
 {
-	if (s)
-		s->brief = true;
-	return s;
+	return s ? (s->brief = true, s) : NULL;
 }
 
 static bool is_lost(unsigned code)
@@ -165,6 +158,8 @@ static void add_file(struct strbuf *s, const char *name, const char *path, char 
 
 char *sql_endpoint_uri(const struct sql_endpoint *ep)
 {
+	static const char *const modes[] = { "", "DISABLED", "REQUIRED", "VERIFY_CA",
+					     "VERIFY_IDENTITY" }; /* by enum sql_tls */
 	struct strbuf s = STRBUF_INIT;
 	char joint = '?';
 
@@ -176,6 +171,8 @@ char *sql_endpoint_uri(const struct sql_endpoint *ep)
 	add_file(&s, "ssl-ca", ep->ssl_ca, &joint);
 	add_file(&s, "ssl-cert", ep->ssl_cert, &joint);
 	add_file(&s, "ssl-key", ep->ssl_key, &joint);
+	add_file(&s, "ssl-server-name", ep->ssl_server_name, &joint);
+	add_file(&s, "ssl-mode", modes[ep->tls], &joint);
 	return strbuf_detach(&s);
 }
 

@@ -35,7 +35,7 @@ struct sql_endpoint {
  * ssl-server-name, ssl-mode (MySQL's words), tls (Go's words), ssl (true, false); those of TiCDC's
  * sink that change no result are taken and left alone. Any other is ERR_USAGE. */
 int sql_endpoint_from_uri(struct sql_endpoint *ep, const char *uri, struct err *e);
-/* the way back, with the password; the caller frees */
+/* the way back, with the password and what it asks of TLS; the caller frees */
 char *sql_endpoint_uri(const struct sql_endpoint *ep);
 /* "127.0.0.1:4000", for people */
 void sql_endpoint_text(const struct sql_endpoint *ep, struct strbuf *out);

@@ -21,7 +21,7 @@ cp "$f" "$scratch/before"
 expect "a file that is there" 2 'exists and is not overwritten' "${init[@]}" --from tiup:standby
 cmp -s "$f" "$scratch/before" && ok || bad "it was changed"
 expect "it allows nothing" 2 'the clusters file has no redo log' "${plan[@]}"
-sed -i 's|^  -- redo = .*|  redo = "file:///nowhere",|; s|^  -- store = .*|  store = "file:///nowhere",|' "$f"
+sed -i 's|^  -- redo = .*|  redo = "file:///nowhere/redo",|; s|^  -- store = .*|  store = "file:///nowhere/store",|' "$f"
 expect "still nothing" 2 'does not allow backup on primary|names no cluster .scratch' "${plan[@]}"
 rm -f "$f"; ln -s "$scratch/elsewhere" "$f"
 expect "a link" 2 'is not overwritten|Too many levels' "${init[@]}" --from tiup:standby

@@ -10,6 +10,7 @@
 #include "harness/os/fs.h"
 #include "harness/sql/schema.h"
 #include "harness/tidb/pd.h"
+#include "harness/tidb/stock_tools.h"
 
 #define READY_MS 60000
 #define LOOK_MS 5000
@@ -214,6 +215,8 @@ static int attach_start_begin(struct cluster *c, struct err *e)
 	strcpy(c->as_sink.ssl_ca, a->sink_tls.ca);
 	strcpy(c->as_sink.ssl_cert, a->sink_tls.cert);
 	strcpy(c->as_sink.ssl_key, a->sink_tls.key);
+	c->as_sink.ssl_server_name[0] = '\0';
+	c->as_sink.tls = a->sink_tls.given ? SQL_TLS_VERIFY : SQL_TLS_OFF;
 	strcpy(t->pd, a->pd);
 	strcpy(t->ticdc, a->ticdc);
 	strcpy(t->status, a->status);
@@ -532,6 +535,9 @@ static int attach_changefeed(struct cluster *c, unsigned slot, const struct chan
 	struct tidb_feed *w = &t->feed[slot];
 	const char *user;
 
+	if (stock_can_tls("TiCDC", o->sink->as_sink.user[0] ? &o->sink->as_sink : &o->sink->ep, e) <
+	    0)
+		return -1;
 	/* before either is made; the user stays noted until it is dropped */
 	undo_forget(w->feed_noted); /* that of an earlier changefeed of this run */
 	if (!(w->feed_noted = undo_note(UNDO_FEED, used_path, c->name, o->id, e)))

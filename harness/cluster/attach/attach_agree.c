@@ -58,10 +58,11 @@ int agree_cluster(struct attach_cluster *c, const char *where, struct err *e)
 	if (c->has_sink && !c->sink_user[0])
 		return err_set(e, ERR_USAGE, 0, "%s: sink needs a user", where);
 	if (c->sink_tls.given && !c->sink_tls.ca[0])
-		return err_set(e, ERR_USAGE, 0,
-			       "%s: sink.tls needs ca = \"…\", a file on TiCDC's machines: without it "
-			       "TiCDC connects without TLS",
-			       where);
+		return err_set(
+			e, ERR_USAGE, 0,
+			"%s: sink.tls needs ca = \"…\", a file on TiCDC's machines: without it "
+			"TiCDC connects without TLS",
+			where);
 	if (of_sql->given) {
 		strcpy(c->sql.ssl_ca, of_sql->ca);
 		strcpy(c->sql.ssl_cert, of_sql->cert);
@@ -139,7 +140,8 @@ int agree_places(const struct attach_file *f, const char *where, struct err *e)
 /* Of one host each spelling that can be told without asking anybody. */
 static void host_text(const char *host, char out[256])
 {
-	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM }, *a = NULL;
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM },
+			*a = NULL;
 
 	snprintf(out, 256, "%s", host);
 	if (getaddrinfo(host, NULL, &hints, &a) == 0) {
@@ -174,8 +176,9 @@ int agree_servers(const struct attach_file *f, const char *where, struct err *e)
 						  { "status", a->status, b->status } };
 
 			if (is_one_server(&a->sql, &b->sql))
-				return err_set(e, ERR_USAGE, 0, "%s: %s and %s are one server, %s:%u",
-					       where, a->name, b->name, b->sql.host, b->sql.port);
+				return err_set(e, ERR_USAGE, 0,
+					       "%s: %s and %s are one server, %s:%u", where,
+					       a->name, b->name, b->sql.host, b->sql.port);
 			for (size_t u = 0; u < 3; u++)
 				if (*urls[u][1] && !strcasecmp(urls[u][1], urls[u][2]))
 					return err_set(e, ERR_USAGE, 0,

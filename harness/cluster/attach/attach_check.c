@@ -9,6 +9,7 @@
 #include "harness/redo/reader.h"
 #include "harness/sql/rights.h"
 #include "harness/tidb/pd.h"
+#include "harness/tidb/stock_tools.h"
 #include "harness/tidb/ticdc.h"
 #include "harness/tidb/tidb.h"
 
@@ -282,6 +283,24 @@ void look_at_ids(struct look *k, const struct attach_file *f)
 	k->a = NULL;
 }
 
+/* Where the file gives TiCDC no account of its own, it logs in as drtest does: with that TLS. */
+static void look_at_sink_tls(struct look *k, const struct attach_file *f)
+{
+	for (size_t i = 0; i < f->n; i++) {
+		struct err e = ERR_INIT;
+		bool fed = false;
+
+		for (size_t o = 0; o < f->n; o++)
+			fed = fed || (o != i && attach_needed_of(&f->c[o]) & 1u << ABLE_CHANGEFEED);
+		k->a = &f->c[i];
+		if (fed && !k->a->sink_user[0] && attach_needed_of(k->a) & 1u << ABLE_WRITE &&
+		    stock_can_tls("TiCDC", &k->a->sql, &e) < 0)
+			look_find(k, "sink = { user = …, password = …, tls = { ca = … } }", "%s",
+				  e.text);
+	}
+	k->a = NULL;
+}
+
 int attach_check(finding_fn *fn, void *arg)
 {
 	const struct attach_file *f = attach_used();
@@ -293,6 +312,7 @@ int attach_check(finding_fn *fn, void *arg)
 	for (size_t i = 0; i < f->n; i++)
 		mysql = mysql || f->c[i].mysql;
 	look_at_ids(&k, f);
+	look_at_sink_tls(&k, f);
 	if (attach_thing_needed(ATTACH_STORE))
 		look_at_store(&k, f->store, "store", false);
 	if (attach_thing_needed(ATTACH_REDO))

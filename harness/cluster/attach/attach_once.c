@@ -1,6 +1,6 @@
 /* A field that stands twice in one table of a clusters file. Lua keeps the last: whoever adds
- * `expendable = false` above an older `true` has changed nothing. Lua's own reader does not tell, so
- * its source is read here, as far as it takes to know a table's fields. */
+ * `expendable = false` above an older `true` has changed nothing. Lua's own reader does not tell,
+ * so its source is read here, as far as it takes to know a table's fields. */
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdlib.h>

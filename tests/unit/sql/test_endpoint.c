@@ -31,7 +31,7 @@ static void what_a_uri_asks_of_tls_is_understood(void **unused)
 		{ "mysql://h/?ssl-ca=/ca&ssl-cert=/c&ssl-key=/k&ssl-server-name=n",
 		  SQL_TLS_AS_GIVEN },
 	};
-	struct sql_endpoint ep;
+	struct sql_endpoint ep, again;
 	struct err e = ERR_INIT;
 
 	(void)unused;
@@ -40,6 +40,14 @@ static void what_a_uri_asks_of_tls_is_understood(void **unused)
 			fail_msg("%s: %s", asked[i].uri, e.text);
 		if (ep.tls != asked[i].tls)
 			fail_msg("%s: %d", asked[i].uri, ep.tls);
+		/* handed on to a process of drtest's, it asks for the same */
+		char *uri = sql_endpoint_uri(&ep);
+
+		if (sql_endpoint_from_uri(&again, uri, &e) < 0 || again.tls != ep.tls ||
+		    strcmp(again.ssl_ca, ep.ssl_ca) != 0 ||
+		    strcmp(again.ssl_server_name, ep.ssl_server_name) != 0)
+			fail_msg("%s became %s: %s", asked[i].uri, uri, e.text);
+		free(uri);
 	}
 }
 
