@@ -136,6 +136,10 @@ int cmd_suite(int argc, char **argv)
 	if ((q.metrics || q.live) && q.jobs > 1)
 		return options_wrong(&command,
 				     "--metrics and --live show one run at a time; remove --jobs");
+	if (!q.plan && serve_can_pass_on(q.metrics, q.live, &e) < 0) {
+		fprintf(stderr, "drtest suite: %s\n", e.text);
+		return err_exit_code(&e);
+	}
 	q.o.jobs = q.jobs;
 	extra = with_lookers_on(&q);
 	file = options_scenario("suite", argv[optind]); /* suites are found where scenarios are */

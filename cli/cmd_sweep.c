@@ -17,7 +17,7 @@ struct request {
 	struct sweep s;
 	const char *seeds;
 	uint64_t jobs;
-	bool looked_on; /* --metrics, --live */
+	const char *metrics, *live;
 };
 
 static int take_seeds(void *into, const char *text, struct err *e)
@@ -49,7 +49,7 @@ static int take_metrics(void *into, const char *text, struct err *e)
 {
 	struct request *q = into;
 
-	q->looked_on = true;
+	q->metrics = text;
 	return serve_pass_on(true, text, e) < 0 ? -1 : pass_on(&q->s, "--metrics", text, e);
 }
 
@@ -57,7 +57,7 @@ static int take_live(void *into, const char *text, struct err *e)
 {
 	struct request *q = into;
 
-	q->looked_on = true;
+	q->live = text;
 	return serve_pass_on(false, text, e) < 0 ? -1 : pass_on(&q->s, "--live", text, e);
 }
 
@@ -134,11 +134,11 @@ static int parse(struct request *q, int argc, char **argv)
 	rc = options_parse(&command, argc, argv, q);
 	if (rc)
 		return rc;
-	if (q->looked_on && q->jobs > 1)
+	if ((q->metrics || q->live) && q->jobs > 1)
 		return options_wrong(&command,
 				     "--metrics and --live show one run at a time; remove --jobs");
 	if (!q->jobs)
-		q->jobs = cores > 3 && !q->looked_on ? (uint64_t)cores / 2 : 1;
+		q->jobs = cores > 3 && !q->metrics && !q->live ? (uint64_t)cores / 2 : 1;
 	if (optind == argc)
 		return options_wrong(&command, "missing %s, for example %s", command.operand,
 				     command.example);
@@ -159,7 +159,8 @@ int cmd_sweep(int argc, char **argv)
 		sweep_close(&q.s);
 		return rc == 1 ? EXIT_PASS : rc;
 	}
-	if (sweep_open(&q.s, &e) < 0 || guardian_start(&e) < 0) {
+	if (serve_can_pass_on(q.metrics, q.live, &e) < 0 || sweep_open(&q.s, &e) < 0 ||
+	    guardian_start(&e) < 0) {
 		fprintf(stderr, "drtest sweep: %s\n", e.text);
 		sweep_close(&q.s);
 		return err_exit_code(&e);

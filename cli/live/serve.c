@@ -34,6 +34,23 @@ int serve_pass_on(bool metrics, const char *text, struct err *e)
 		       metrics ? SERVE_METRICS_PORT : SERVE_PAGE_PORT);
 }
 
+int serve_can_pass_on(const char *metrics, const char *live, struct err *e)
+{
+	struct serve_at at = { 0 };
+	struct http_listener l;
+
+	if (metrics &&
+	    (serve_metrics_option(&at, metrics, e) < 0 || http_listen(&l, &at.metrics_at, e) < 0))
+		return err_wrap(e, "--metrics");
+	if (metrics)
+		http_listener_close(&l);
+	if (live && (serve_page_option(&at, live, e) < 0 || http_listen(&l, &at.page_at, e) < 0))
+		return err_wrap(e, "--live");
+	if (live)
+		http_listener_close(&l);
+	return 0;
+}
+
 /* ---- what is answered */
 
 static void get_metrics(void *arg, const struct http_ask *ask, struct http_page *page)

@@ -18,6 +18,8 @@ int serve_page_option(struct serve_at *at, const char *text, struct err *e);
 /* The same for a command that runs others one after the other, and gives the option to each: a port
  * of its own, which is the same for all. */
 int serve_pass_on(bool metrics, const char *text, struct err *e);
+/* Before the first of them: are the addresses free? NULL: not asked for. */
+int serve_can_pass_on(const char *metrics, const char *live, struct err *e);
 
 struct live_run;
 struct serve {

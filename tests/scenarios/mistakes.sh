@@ -61,6 +61,20 @@ throughput|threads=0|option threads: 0 is not from 1 to 64
 ddl_under_fire|ddls=0|option ddls: 0 is not from 1 to 1000
 T
 [ -z "$(ls -A "$out" 2>/dev/null)" ] && ok || bad "a mistake left $(ls "$out")"
+
+# ---- a port that somebody else has: one line, before the first run
+python3 -c 'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(3600)' >"$scratch/port" &
+holder=$!
+trap 'kill $holder; finish' EXIT
+wait_for 20 test -s "$scratch/port"
+for at in "$(cat "$scratch/port")" "0.0.0.0:$(cat "$scratch/port")" "[::]:$(cat "$scratch/port")"; do
+	for option in --live --metrics; do
+		drtest "$option $at" 3 "$option: listen on .*: Address already in use" "${failover[@]}" --on local --store file $option "$at"
+		drtest "suite $option $at" 3 "^drtest suite: $option: listen on .*: Address already in use" suite nightly --out "$out" $option "$at"
+		drtest "sweep $option $at" 3 "^drtest sweep: $option: listen on .*: Address already in use" sweep failover --seeds 1,2 --out "$out" $option "$at"
+	done
+done
+[ -z "$(ls -A "$out" 2>/dev/null)" ] && ok || bad "a mistake left $(ls "$out")"
 drtest "a report of nothing" 2 "^drtest report: '': no such run" report ''
 
 # ---- runs, and where something is written
