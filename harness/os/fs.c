@@ -323,9 +323,45 @@ static int sync_dir_of(const char *path, struct err *e)
 	return rc;
 }
 
+/* Is it a device, a pipe, or a name for one such as /dev/stdout, which a rename would replace? A
+ * link is followed in /dev and /proc alone, where nobody plants one. */
+static bool is_special(const char *path, mode_t *kind)
+{
+	bool systems = !strncmp(path, "/dev/", 5) || !strncmp(path, "/proc/", 6), link;
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return false;
+	link = S_ISLNK(st.st_mode);
+	if (link && (!systems || stat(path, &st) < 0))
+		return false;
+	*kind = st.st_mode & S_IFMT;
+	return link || (*kind != S_IFREG && *kind != S_IFDIR);
+}
+
+static int write_special(const char *path, mode_t kind, const void *data, size_t n, struct err *e)
+{
+	int fd, rc;
+
+	if (kind != S_IFCHR && kind != S_IFIFO && kind != S_IFREG)
+		return err_set(e, ERR_IO, 0, "write %s: it is neither a file nor a pipe", path);
+	fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC | (kind == S_IFREG ? O_APPEND : 0));
+	if (fd < 0)
+		return err_sys(e, "write %s", path);
+	rc = fs_write_all(fd, data, n, e) < 0 ? err_wrap(e, "%s", path) : 0;
+	if (close(fd) < 0 && rc == 0)
+		rc = err_sys(e, "write %s", path);
+	return rc;
+}
+
 int fs_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct err *e)
 {
 	static atomic_uint serial;
+	mode_t kind;
+
+	if (is_special(path, &kind))
+		return write_special(path, kind, data, n, e);
+
 	char *tmp = xstrfmt("%s.%d.%u.tmp", path, (int)getpid(), atomic_fetch_add(&serial, 1));
 	int fd, rc = -1;
 

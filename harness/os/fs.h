@@ -19,7 +19,8 @@ int fs_chown_tree(const char *path, uid_t uid, gid_t gid, struct err *e);
 /* appended; larger than max is an error */
 int fs_read_file(const char *path, size_t max, struct strbuf *out, struct err *e);
 int fs_write_all(int fd, const void *data, size_t n, struct err *e);
-/* Temporary name, write, fsync, rename, fsync of the directory. */
+/* Temporary name, write, fsync, rename, fsync of the directory. A device or a pipe that is there is
+ * written to, and never replaced. */
 int fs_write_atomic(const char *path, const void *data, size_t n, mode_t mode, struct err *e);
 bool fs_exists(const char *path);
 /* Makes the folder where it is not there; it has to be ours, and nobody else's to write to. fix:

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,6 +50,46 @@ static void a_write_replaces_the_file_whole(void **unused)
 	assert_int_equal(fs_write_atomic(in("no/such/dir"), "x", 1, 0600, &e), -1);
 	assert_int_equal(fs_write_atomic("/dev/full/x", "x", 1, 0600, &e), -1);
 	strbuf_release(&s);
+}
+
+static void what_is_no_file_is_written_to_and_not_replaced(void **unused)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct err e = ERR_INIT;
+	struct stat st;
+	char got[8] = "", *proc;
+	int fd, sock;
+
+	(void)unused;
+	assert_int_equal(mkfifo(in("pipe"), 0600), 0);
+	fd = open(in("pipe"), O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fs_write_atomic(in("pipe"), "one", 3, 0600, &e), 0);
+	assert_int_equal(read(fd, got, sizeof(got)), 3);
+	assert_string_equal(got, "one");
+	assert_int_equal(stat(in("pipe"), &st), 0);
+	assert_true(S_ISFIFO(st.st_mode));
+	/* as /dev/stdout is one */
+	proc = xstrfmt("/proc/self/fd/%d", fd);
+	assert_int_equal(fs_write_atomic(proc, "two", 3, 0600, &e), 0);
+	assert_int_equal(read(fd, got, sizeof(got)), 3);
+	assert_string_equal(got, "two");
+	free(proc);
+	close(fd);
+	/* a link elsewhere is replaced, and what it leads to left alone */
+	assert_int_equal(symlink("pipe", in("link")), 0);
+	assert_int_equal(fs_write_atomic(in("link"), "three", 5, 0600, &e), 0);
+	assert_int_equal(lstat(in("link"), &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+	/* a socket takes no bytes */
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", in("sock"));
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(sock, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(fs_write_atomic(in("sock"), "x", 1, 0600, &e), -1);
+	assert_non_null(strstr(e.text, "neither a file nor a pipe"));
+	assert_int_equal(stat(in("sock"), &st), 0);
+	assert_true(S_ISSOCK(st.st_mode));
+	close(sock);
 }
 
 static int collect(void *arg, const char *name, struct err *e)
@@ -239,6 +280,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_write_replaces_the_file_whole),
+		cmocka_unit_test(what_is_no_file_is_written_to_and_not_replaced),
 		cmocka_unit_test(a_tree_is_copied_and_removed_without_following_links),
 		cmocka_unit_test(a_port_belongs_to_one_drtest),
 		cmocka_unit_test(who_listens_on_a_port_is_told),
