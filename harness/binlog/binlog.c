@@ -55,7 +55,8 @@ static int fetch_failed(struct binlog *b, struct err *e)
 		err_set(e, ERR_GONE, 0, "%s ended the stream of its binary log", who.buf);
 	else if (mysql_errno(m) == 1236 && strstr(mysql_error(m), "GTID"))
 		err_set(e, ERR_NOT_FOUND, 1236,
-			"%s no longer has GTID %u-%u-%llu in its binary log, or never had it: %s",
+			"%s no longer has GTID %u-%u-%llu in its binary log, or never had it (if "
+			"its server_id was another then: write a row, and take a new backup): %s",
 			who.buf, b->o.domain, b->o.server_id, (unsigned long long)b->last_seq,
 			mysql_error(m));
 	else if (mysql_errno(m) == 1236)
