@@ -108,6 +108,10 @@ for w in 360 400; do
 	narrow "the trend" "$dir/runs/trend.html" $w
 done
 
+# on paper: A4
+"$drtest" report "$dir/fail" --pdf "$dir/fail.pdf" >/dev/null 2>&1
+[ "$(grep -ao 'MediaBox \[0 0 59[45][0-9.]* 84[12][0-9.]*\]' "$dir/fail.pdf" | wc -l)" -ge 2 ] && ok "the PDF is A4" || bad "the PDF is not A4: $(grep -ao 'MediaBox [^]]*' "$dir/fail.pdf" | head -n 1)"
+
 # accessibility, by axe-core: fetched once by npm and kept
 axe=${XDG_CACHE_HOME:-$HOME/.cache}/drtest/axe-core/package/axe.min.js
 if [ ! -s "$axe" ] && command -v npm >/dev/null; then
