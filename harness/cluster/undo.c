@@ -123,6 +123,11 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 	u->fd = -1;
 	if (undo_check(e) < 0 || !(file = real_name(clusters_file, e)))
 		goto out;
+	if (strchr(name, '\n') || strchr(file, '\n')) { /* its lines would name something else */
+		err_set(e, ERR_USAGE, 0, "a name with a line break cannot be recorded: %.200s",
+			strchr(file, '\n') ? "the clusters file" : name);
+		goto out;
+	}
 	u->kind = kind;
 	u->cluster = xstrdup(cluster);
 	u->name = xstrdup(name);

@@ -73,10 +73,31 @@ static void a_long_restore_is_its_runs_until_the_end(void **unused)
 	assert_int_equal(fs_remove_tree(dir, &e), 0);
 }
 
+/* "shop\\nx" must never become a note to drop "shop". */
+static void a_name_of_two_lines_is_not_noted(void **unused)
+{
+	char dir[] = "/tmp/drtest-undo.XXXXXX", file[64];
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	assert_non_null(mkdtemp(dir));
+	snprintf(notes, sizeof(notes), "%s/undo", dir);
+	setenv("DRTEST_UNDO", notes, 1);
+	snprintf(file, sizeof(file), "%s/clusters.lua", dir);
+	assert_int_equal(fs_write_atomic(file, "", 0, 0600, &e), 0);
+	assert_null(undo_note(UNDO_LEFT_DATABASE, file, "secondary", "shop\nx", &e));
+	assert_non_null(strstr(e.text, "line break"));
+	note[0] = '\0';
+	assert_int_equal(fs_list(notes, find_note, NULL, NULL), 0);
+	assert_string_equal(note, "");
+	assert_int_equal(fs_remove_tree(dir, &e), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_long_restore_is_its_runs_until_the_end),
+		cmocka_unit_test(a_name_of_two_lines_is_not_noted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
