@@ -257,7 +257,7 @@ static void look_for_the_reason(const struct tidb_feed *w, int64_t still, struct
 				    ? "a new changefeed can stand still for that long"
 			    : w->failed && still > SETTLES_NS
 				    ? "TiCDC's new architecture can stay like this after an error "
-				      "of its store: TICDC-FAULTS, 12"
+				      "of its store: restart TiCDC (TICDC-FAULTS, 12)"
 				    : "after an outage, TiCDC waits up to 40 s between retries");
 }
 
