@@ -180,7 +180,8 @@ static int create_by_cli(struct cluster *c, struct tidb_cluster *t, const struct
 	return rc;
 }
 
-/* With its PD dead TiCDC answers nothing but /status, and there it owns nothing. */
+/* With its PD dead TiCDC answers nothing but /status, and there it owns nothing; so does one of
+ * several servers that another one owns. */
 static int ask_api(const struct tidb_cluster *t, const struct tidb_feed *w, struct ticdc_feed *f,
 		   struct err *e)
 {
@@ -189,7 +190,7 @@ static int ask_api(const struct tidb_cluster *t, const struct tidb_feed *w, stru
 
 	if (ticdc_query(&api, w->feed_id, deadline_in_ms(API_FIRST_MS), f, &why) == 0)
 		return 0;
-	if (why.kind == ERR_TIMEOUT && why.code != TICDC_OWNER_AWAY &&
+	if (why.kind == ERR_TIMEOUT && why.code != TICDC_OWNER_AWAY && t->captures < 2 &&
 	    ticdc_lost_owner(&api, deadline_in_ms(API_FIRST_MS), NULL) == 1)
 		return err_set(
 			e, ERR_ENV, 0,
@@ -567,9 +568,12 @@ static int create_changefeed(struct cluster *c, struct tidb_feed *w,
 				       .syncpoint_ms = o->syncpoint_ms,
 				       .bdr = o->bdr,
 				       .force_replicate = o->force_replicate };
+	unsigned captures;
 	int rc;
 
 	forget(w);
+	if (t->v2 && ticdc_captures(&api, deadline_in_ms(API_FIRST_MS), &captures, NULL, NULL) == 0)
+		t->captures = captures; /* another may have come since the cluster was ready */
 	w->last = (struct feed_status){ .state = FEED_NORMAL,
 					.checkpoint_ts = o->start_ts,
 					.checkpoint_seq = o->start_ts };

@@ -50,16 +50,16 @@ static int look_status(const struct tidb_cluster *t, struct deadline d, struct e
 int tidb_cluster_look_at_ticdc(struct tidb_cluster *t, struct deadline d, struct err *e)
 {
 	struct ticdc api = tidb_cluster_api(t);
-	unsigned captures = 0;
 	int v2 = ticdc_has_v2(&api, d, e);
 
 	if (v2 < 0)
 		return -1;
 	t->v2 = v2;
-	if (v2 && ticdc_captures(&api, d, &captures, NULL, e) < 0)
+	if (v2 && ticdc_captures(&api, d, &t->captures, NULL, e) < 0)
 		return -1;
-	return v2 && !captures ? err_set(e, ERR_ENV, 0, "TiCDC at %s has no capture yet", t->ticdc)
-			       : 0;
+	return v2 && !t->captures
+		       ? err_set(e, ERR_ENV, 0, "TiCDC at %s has no capture yet", t->ticdc)
+		       : 0;
 }
 
 static int look_at_parts(struct cluster *c, struct tidb_cluster *t, struct err *e)

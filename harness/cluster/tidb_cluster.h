@@ -42,7 +42,8 @@ struct tidb_cluster {
 	char version_text[64]; /* "v8.5.7" */
 	/* how `cdc` is run for what has no API v2: "tiup", "cdc:v5.4.0", NULL */
 	const char *cdc[4];
-	bool v2; /* TiCDC has the open API v2 */
+	bool v2;           /* TiCDC has the open API v2 */
+	unsigned captures; /* servers of TiCDC, at the last look */
 	/* garbage collection is off, for the time being; NULL: it is not */
 	struct undo *gc_noted;
 	struct undo *fill_noted; /* attach: while something is restored into it */
