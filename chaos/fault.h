@@ -1,6 +1,7 @@
-/* Faults as objects: a kind (a const table of verbs), a target, arguments. Inject and heal may be
- * called from any thread; both take microseconds. Healing twice is fine. A kind whose heal is NULL
- * is over once it has happened: the scenario decides what follows a kill. */
+/* Faults: a kind (a const table of functions), a target and arguments. A fault can be injected and
+ * healed from any thread, which takes microseconds; healing it twice is fine. A kind without heal,
+ * such as kill, is over as soon as it has happened. A target does not own the links, but owns its
+ * proc_refs: fault_release() frees them. */
 #ifndef CHAOS_FAULT_H
 #define CHAOS_FAULT_H
 
@@ -12,7 +13,7 @@
 #include "harness/base/strbuf.h"
 #include "harness/os/proc.h"
 
-#define FAULT_PROCS_MAX 48 /* a cluster of TiDB has a dozen */
+#define FAULT_PROCS_MAX 48 /* a TiDB cluster has about a dozen */
 #define FAULT_LINKS_MAX 8
 
 enum fault_on { FAULT_ON_PROCS, FAULT_ON_LINK, FAULT_ON_STORE_LINK, FAULT_ON_DISK };
@@ -23,10 +24,10 @@ struct fault_target {
 	size_t n_procs;
 	struct netproxy *links[FAULT_LINKS_MAX];
 	size_t n_links;
-	char disk[512]; /* a volume of its own (volume.h) */
+	char disk[512]; /* the directory of its volume (volume.h) */
 };
 enum fault_direction { FAULT_BOTH, FAULT_UP, FAULT_DOWN };
-struct fault_args { /* zero: not given */
+struct fault_args { /* 0: not given */
 	int64_t delay_ms, jitter_ms;
 	uint64_t bytes_per_s, slice_bytes, after_bytes;
 	int64_t gap_us;
@@ -34,7 +35,8 @@ struct fault_args { /* zero: not given */
 	int status;
 	double share;   /* of requests */
 	char match[96]; /* of requests: "PUT /redo" */
-	/* what is cut or stalled is the answer: it happened there, and nobody here is told */
+	/* cut or stall the response instead of the request: the server has executed it, but the
+	 * client does not learn so */
 	bool answer;
 	uint64_t memory_bytes;
 };
@@ -42,20 +44,21 @@ struct fault_args { /* zero: not given */
 struct fault;
 struct fault_ops {
 	const char *name;
-	const char *was; /* its name of the version before, which still finds it; NULL: none */
+	const char *was; /* its name in the previous version, which still works; NULL: none */
 	enum fault_on on;
-	const char *group; /* two of one group on one target overlap */
-	const char *what;  /* for people, one line */
-	const char *args;  /* names of the arguments it takes, between spaces */
-	/* ERR_USAGE; NULL: any arguments do */
+	const char *group; /* two faults of a group can't act on one target at a time */
+	const char *what;  /* what it does, in one line */
+	const char *args;  /* names of its arguments, each between spaces */
+	/* checks the arguments: ERR_USAGE; NULL: all are fine */
 	int (*check)(const struct fault *f, struct err *e);
-	/* of this machine: 0, or -1 and what is missing; NULL: nothing */
+	/* what it needs on this machine: 0, or -1 and what is missing; NULL: nothing */
 	int (*needs)(struct strbuf *missing);
-	/* of a link's kind: its part of the link's settings, in (on) or out */
+	/* a fault of a link: changes its own fields of the link's settings (on), or restores them
+	 */
 	void (*part)(const struct fault *f, struct link_fault *l, enum netproxy_dir d, bool on);
 	int (*inject)(struct fault *f, struct err *e);
 	int (*heal)(struct fault *f, struct err *e);
-	/* appends the arguments: "20 ms ± 5 ms"; NULL: none */
+	/* appends the arguments for a message: "20 ms ± 5 ms"; NULL: there are none */
 	void (*describe)(const struct fault *f, struct strbuf *out);
 };
 
@@ -68,7 +71,7 @@ struct fault {
 	enum fault_state state;
 	int64_t at_ns, healed_ns; /* CLOCK_MONOTONIC; 0: not yet */
 	struct err error;
-	uint64_t saved[FAULT_PROCS_MAX]; /* what heal puts back */
+	uint64_t saved[FAULT_PROCS_MAX]; /* what heal restores */
 };
 
 const struct fault_ops *fault_find(const char *name);         /* NULL: no such kind */
@@ -79,17 +82,17 @@ void fault_names(struct strbuf *out); /* "kill, interrupt, …" */
 /* Kind and arguments from words: { "delay", "by=20ms", "jitter=5ms" }. The target is left empty.
  * ERR_USAGE. */
 int fault_parse(struct fault *f, const char *const *words, size_t n, struct err *e);
-/* Kind, target, arguments: ERR_USAGE when they don't go together. */
+/* ERR_USAGE if kind, target and arguments do not fit together. */
 int fault_check(const struct fault *f, struct err *e);
-/* Sets state, times and error. Active, or over at once when there is nothing to heal. */
+/* Sets state, times and error. The fault is active then, or over if there is nothing to heal. */
 int fault_inject(struct fault *f, struct err *e);
 int fault_heal(struct fault *f, struct err *e);
 /* "delay of feed → store: 20 ms ± 5 ms" */
 void fault_describe(const struct fault *f, struct strbuf *out);
-void fault_release(struct fault *f);                             /* heals nothing */
+void fault_release(struct fault *f);                             /* does not heal */
 void fault_arguments(const struct fault *f, struct strbuf *out); /* "20 ms ± 5 ms", or nothing */
 
-void fault_link_forget(struct netproxy *p); /* before it is freed */
+void fault_link_forget(struct netproxy *p); /* call it before p is freed */
 
 extern const struct fault_ops fault_kill, fault_interrupt, fault_pause, fault_memory;
 extern const struct fault_ops fault_cut, fault_black_hole, fault_delay, fault_slow, fault_slice,

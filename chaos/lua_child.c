@@ -173,13 +173,5 @@ void lua_child_open(lua_State *L)
 					    { "result", result },
 					    { NULL, NULL } };
 
-	luaL_newmetatable(L, CHILD_METATABLE);
-	lua_pushcfunction(L, text);
-	lua_setfield(L, -2, "__tostring");
-	lua_newtable(L);
-	luaL_register(L, NULL, methods);
-	lua_methods(L, "process");
-	lua_pushvalue(L, -1);
-	lua_setfield(L, -3, "__index");
-	lua_remove(L, -2);
+	lua_class(L, CHILD_METATABLE, "process", text, methods);
 }

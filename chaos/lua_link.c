@@ -125,12 +125,6 @@ void lua_link_metatable(lua_State *L)
 					    { "port", link_port },
 					    { NULL, NULL } };
 
-	luaL_newmetatable(L, LINK_METATABLE);
-	lua_pushcfunction(L, link_text);
-	lua_setfield(L, -2, "__tostring");
-	lua_newtable(L);
-	luaL_register(L, NULL, methods);
-	lua_methods(L, "link");
-	lua_setfield(L, -2, "__index");
+	lua_class(L, LINK_METATABLE, "link", link_text, methods);
 	lua_pop(L, 1);
 }

@@ -1,5 +1,6 @@
-/* Inside chaos/: the proxy's connections and the two lanes of each. All of it belongs to the
- * proxy's thread. */
+/* Inside chaos/: a proxy, its connections, and the two lanes of each (one for each direction). The
+ * proxy's thread owns all of it, except for the fields under the lock, which other threads set and
+ * the thread copies. Times are CLOCK_MONOTONIC in nanoseconds; 0: none. */
 #ifndef CHAOS_NETPROXY_IMPL_H
 #define CHAOS_NETPROXY_IMPL_H
 
@@ -10,7 +11,7 @@
 #include "harness/base/rng.h"
 
 #define PIECE_BYTES 65536
-/* of a lane: then the sender waits, as on a full link */
+/* the most that waits in a lane; then the sender has to wait, as on a full link */
 #define QUEUE_BYTES_MAX ((size_t)4 << 20)
 
 struct piece {
@@ -22,33 +23,34 @@ struct piece {
 struct lane {
 	int from, to;
 	enum netproxy_dir dir;
-	int pipe[2]; /* made when the first large transfer comes; -1 */
+	int pipe[2]; /* for splice(), created for the first large transfer; -1: not yet */
 	size_t in_pipe;
 	bool bulk;
-	bool readable, writable; /* since the last edge */
-	bool hup;                /* the end is announced: read until it is there */
-	bool eof, shut;          /* from has ended; to was told so */
+	bool readable, writable; /* since the last edge-triggered event */
+	bool hup;                /* the peer has closed: read until the end of file */
+	bool eof, shut;          /* `from` is at its end; `to` was shut down */
 	struct piece *first, *last;
 	size_t queued;
-	int64_t last_due_ns, next_send_ns, wake_ns; /* wake: 0 none */
-	double tokens;                              /* bytes that may go now */
+	int64_t last_due_ns, next_send_ns, wake_ns;
+	double tokens; /* bytes that may be sent now */
 	int64_t tokens_ns;
 	uint64_t passed, reset_at; /* reset_at: 0 never */
-	bool held;                 /* by a stalled COMMIT */
+	bool held;                 /* a COMMIT is stalled in it */
 };
 struct conn {
 	struct netproxy *p;
 	struct conn *prev, *next;
 	struct lane lane[2];
-	int fd[2]; /* [0] the client's, [1] the server's */
+	int fd[2]; /* [0] to the client, [1] to the server */
 	bool connecting, again, dead;
-	struct http_scan *scan; /* http: */
-	/* by us, or cut: nothing more of what the client sends is passed on */
+	struct http_scan *scan; /* NULL: not HTTP; the fields below are for HTTP */
+	/* the proxy responded itself, or cut the request: nothing more of the client is passed on
+	 */
 	bool answered;
-	uint64_t answer_cut_at, request_cut_at; /* in bytes of this request; 0: not */
+	uint64_t answer_cut_at, request_cut_at; /* byte at which to cut; 0: do not */
 	uint64_t answer_bytes;
-	bool watched; /* the watch's request */
-	bool waits;   /* for its turn, with what ends with its COMMIT */
+	bool watched; /* this is the request of the watch */
+	bool waits;   /* for its turn: its transaction may not commit beside another one */
 	bool commits;
 };
 struct netproxy {
@@ -59,7 +61,7 @@ struct netproxy {
 	size_t n_conns;
 	struct rng rng;
 	char *scratch; /* PIECE_BYTES */
-	/* under the lock: what is asked, and what is done */
+	/* under the lock: what other threads request, and what is done */
 	pthread_mutex_t lock;
 	pthread_cond_t done;
 	unsigned asked, taken;
@@ -74,28 +76,29 @@ struct netproxy {
 	void (*watch_fn)(void *arg);
 	void *watch_arg;
 	struct netproxy_stats stats;
-	/* whose turn it is, and when it was last heard of; its last word is a question; its COMMIT
-	 * is under way, and was a packet of its own */
+	/* one transaction at a time (turns_*): whose turn it is, and when it last sent something;
+	 * it waits for a response; its COMMIT is being executed, and was a packet of its own */
 	struct conn *alone;
 	int64_t alone_ns;
 	bool alone_asks, alone_commits, alone_plain;
-	/* the thread's copies */
+	/* the thread's copies of what is under the lock */
 	struct link_fault now_link[2];
 	struct http_fault now_http;
 	bool is_cut;
 };
-/* Moves what can be moved now. -1: the connection is over. */
+/* Moves what can be moved without waiting. -1: the connection has ended. */
 int lane_pump(struct conn *c, struct lane *l);
 void lane_init(struct lane *l, enum netproxy_dir dir, int from, int to);
 void lane_release(struct lane *l);
 void lane_queue(struct lane *l, const void *data, size_t n, int64_t due_ns);
-/* The client's bytes, followed: passes, refuses, cuts, watches. */
+/* Takes bytes from an HTTP client: passes them on, refuses or cuts the request, or notifies the
+ * watch. */
 void http_up(struct conn *c, const char *data, size_t n, int64_t due_ns);
 
-bool turns_is_commit(const char *data, size_t n); /* a packet that is COMMIT alone */
-/* What was read of c in this direction. */
+bool turns_is_commit(const char *data, size_t n); /* the packet is only a COMMIT */
+/* Takes note of what was read from c in this direction. */
 void turns_take(struct conn *c, enum netproxy_dir dir, const char *data, size_t n, int64_t now);
-bool turns_wait(struct conn *c, struct lane *l, int64_t now); /* nothing of it goes on now */
+bool turns_wait(struct conn *c, struct lane *l, int64_t now); /* the lane has to wait now */
 void turns_forget(struct conn *c);
 
 #endif

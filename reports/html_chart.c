@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/order.h"
 #include "reports/text.h"
 
 #define COLORS 8
@@ -111,13 +112,6 @@ static bool any_value(const struct series *s, size_t n)
 	return false;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* A hole wider than this is shown as one: the process was away, not idle. */
 static double gap_of(const struct samples *s)
 {
@@ -129,7 +123,7 @@ static double gap_of(const struct samples *s)
 		between[n++] = s->t[i] - s->t[i - 1];
 	if (!n)
 		return 1;
-	qsort(between, n, sizeof(between[0]), by_size);
+	qsort(between, n, sizeof(between[0]), by_double);
 	gap = 2.2 * between[n / 2];
 	return gap > 2.5 ? gap : 2.5; /* samples may be nearer to each other at times */
 }

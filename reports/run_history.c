@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "harness/base/order.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "reports/formats.h"
@@ -170,11 +171,6 @@ double run_row_value(const struct run_row *r, const char *name)
 		if (!strcmp(r->values[i].name, name))
 			return r->values[i].value;
 	return NAN;
-}
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 const char **run_history_names(const struct run_row *runs, size_t n, size_t *names_n)
@@ -376,8 +372,7 @@ static int add_folder(void *arg, const char *name, struct err *e)
 	(void)e;
 	/* a folder whose journal can't be read has nothing to tell */
 	if (f->n < RUNS_MAX && fs_exists(journal) && run_row_of_folder(dir, &r, &why) == 0) {
-		if ((f->n & (f->n - 1)) == 0)
-			f->runs = xreallocarray(f->runs, f->n ? f->n * 2 : 1, sizeof(*f->runs));
+		XGROW_POW2(f->runs, f->n);
 		f->runs[f->n++] = r;
 	}
 	free(journal);
@@ -476,8 +471,7 @@ int run_history_list(const char *runs_dir, const struct run_filter *f, struct ru
 		while ((sq = sqlite3_step(st)) == SQLITE_ROW) {
 			struct run_row *r;
 
-			if ((*n & (*n - 1)) == 0)
-				*runs = xreallocarray(*runs, *n ? *n * 2 : 1, sizeof(**runs));
+			XGROW_POW2(*runs, *n);
 			r = &(*runs)[(*n)++];
 			*r = (struct run_row){ .name = column_text(st, 0),
 					       .scenario = column_text(st, 1),

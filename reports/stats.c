@@ -4,23 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/order.h"
 #include "harness/base/xalloc.h"
 
 #define EXACT_MAX 40
-
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
 
 double stats_quantile(double *v, size_t n, double q)
 {
 	double at = q * (double)(n - 1), low = floor(at);
 	size_t i = (size_t)low;
 
-	qsort(v, n, sizeof(*v), by_size);
+	qsort(v, n, sizeof(*v), by_double);
 	return i + 1 < n ? v[i] + (v[i + 1] - v[i]) * (at - low) : v[n - 1];
 }
 

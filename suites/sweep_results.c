@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/order.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
@@ -138,13 +139,6 @@ struct column {
 	size_t n;
 };
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static double column_quantile(const struct column *c, double q)
 {
 	size_t at = (size_t)ceil(q * (double)c->n);
@@ -160,7 +154,7 @@ static struct column column_of(const struct sweep_result *r, size_t n,
 	for (size_t i = 0; i < n; i++)
 		if (r[i].done && get(&r[i]) >= 0)
 			c.v[c.n++] = get(&r[i]);
-	qsort(c.v, c.n, sizeof(double), by_value);
+	qsort(c.v, c.n, sizeof(double), by_double);
 	return c;
 }
 
@@ -266,7 +260,7 @@ static void print_steps(FILE *out, const struct sweep_result *r, size_t n)
 		}
 	}
 	for (k = 0; k < n_steps; k++)
-		qsort(steps[k].c.v, steps[k].c.n, sizeof(double), by_value);
+		qsort(steps[k].c.v, steps[k].c.n, sizeof(double), by_double);
 	qsort(steps, n_steps, sizeof(steps[0]), by_median);
 	for (k = 0; k < n_steps; k++) {
 		char name[64];

@@ -104,9 +104,7 @@ static bool is_number(enum enum_field_types t)
 
 static struct conn_cell *new_cell(struct conn_rows *r)
 {
-	if (r->n == r->room)
-		r->cell = xreallocarray(r->cell, r->room = r->room ? r->room * 2 : 16,
-					sizeof(*r->cell));
+	XGROW(r->cell, r->n, r->room, 16);
 	return &r->cell[r->n++];
 }
 

@@ -10,6 +10,7 @@
 #include "harness/base/nearest.h"
 #include "harness/base/xalloc.h"
 #include "harness/base/embed.h"
+#include "harness/base/order.h"
 #include "harness/os/fs.h"
 #include "harness/os/lua_state.h"
 #include "harness/run/lua_args.h"
@@ -498,11 +499,6 @@ int64_t script_option(struct script *s, const char *name, int64_t max)
 	return v >= 1 && v <= (double)max && v == floor(v) ? (int64_t)v : -1;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 int script_has_option(const char *load, const char *option)
 {
 	struct script s;
@@ -545,7 +541,7 @@ int script_describe(const char *name, struct strbuf *out, struct err *e)
 					    lua_tostring(L, -1) ? lua_tostring(L, -1) : "");
 			lua_settop(L, top);
 		}
-	qsort(line, n, sizeof(*line), by_name);
+	qsort(line, n, sizeof(*line), by_text);
 	for (size_t i = 0; i < n; i++) {
 		strbuf_addstr(out, line[i]);
 		free(line[i]);

@@ -14,6 +14,7 @@
 #include "cli/options.h"
 #include "harness/base/xalloc.h"
 #include "reports/run_history.h"
+#include "reports/stats.h"
 #include "reports/text.h"
 #include "suites/scenario_find.h"
 
@@ -98,13 +99,6 @@ static const struct command_def command = {
 	.more = "Exit code: see drtest run --help.",
 };
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* "0.45 s, median of 12 runs of failover"; "": there is none. */
 static char *machine_rto(const char *runs_dir, const char *ground)
 {
@@ -124,12 +118,10 @@ static char *machine_rto(const char *runs_dir, const char *ground)
 		for (size_t k = 0; k < n; k++)
 			if (run_row_value(&runs[k], "rto_ms") >= 0)
 				rto[told++] = run_row_value(&runs[k], "rto_ms");
-		if (told) {
-			qsort(rto, told, sizeof(rto[0]), by_value);
+		if (told)
 			text = xstrfmt("%s, median of %zu run%s of %s",
-				       text_seconds(seconds, rto[told / 2] / 1e3), told,
+				       text_seconds(seconds, stats_median(rto, told) / 1e3), told,
 				       told > 1 ? "s" : "", scenarios[i]);
-		}
 		run_history_free(runs, n);
 	}
 	return text ? text : xstrdup("");

@@ -9,6 +9,7 @@
 #include "harness/base/secret.h"
 #include "harness/base/uri.h"
 #include "harness/base/xalloc.h"
+#include "reports/stats.h"
 #include "reports/text.h"
 
 #define NAMES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
@@ -171,13 +172,6 @@ static void add_needed(struct strbuf *out, const char *text)
 
 /* ---- what the last drills took */
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Of one figure over the drills, in seconds; 0: it was never measured. */
 static size_t measured_times(const struct runbook *b, const char *name, double *median,
 			     double *worst)
@@ -191,9 +185,8 @@ static size_t measured_times(const struct runbook *b, const char *name, double *
 		if (v >= 0)
 			all[n++] = v / 1e3;
 	}
-	qsort(all, n, sizeof(*all), by_value);
 	if (n) {
-		*median = n % 2 ? all[n / 2] : (all[n / 2 - 1] + all[n / 2]) / 2;
+		*median = stats_median(all, n); /* sorts them */
 		*worst = all[n - 1];
 	}
 	free(all);

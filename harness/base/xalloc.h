@@ -18,6 +18,12 @@ void *xreallocarray(void *old, size_t count, size_t size);
 			(list) = xreallocarray((list), (alloc), sizeof(*(list))); \
 		}                                                                 \
 	} while (0)
+/* The same for a list without a count of its room: it has room for the next power of two. */
+#define XGROW_POW2(list, n)                                                               \
+	do {                                                                              \
+		if (((n) & ((n)-1)) == 0)                                                 \
+			(list) = xreallocarray((list), (n) ? (n)*2 : 1, sizeof(*(list))); \
+	} while (0)
 char *xstrdup(const char *s); /* NULL gives NULL */
 char *xstrndup(const char *s, size_t n);
 void *xmemdup(const void *p, size_t n);

@@ -537,16 +537,10 @@ int lua_cluster_open(lua_State *L)
 
 	lua_newtable(L);
 	lua_setfield(L, LUA_REGISTRYINDEX, "drtest.clusters"); /* the newest of each name */
-	luaL_newmetatable(L, METATABLE);
-	lua_pushcfunction(L, cluster_text);
-	lua_setfield(L, -2, "__tostring");
-	lua_newtable(L);
-	luaL_register(L, NULL, methods);
+	lua_class(L, METATABLE, "cluster", cluster_text, methods);
 	lua_rename_method(L, "cluster", "now", "current_tso");
 	lua_rename_method(L, "cluster", "left_out", "ineligible_tables");
 	lua_rename_method(L, "cluster", "take_back", "flashback");
-	lua_methods(L, "cluster");
-	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_feed_metatable(L);
 	lua_newtable(L);

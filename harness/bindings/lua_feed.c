@@ -361,12 +361,6 @@ void lua_feed_metatable(lua_State *L)
 					    { "status", status }, { "reached", reached },
 					    { "stop", stop },     { NULL, NULL } };
 
-	luaL_newmetatable(L, METATABLE);
-	lua_pushcfunction(L, feed_text);
-	lua_setfield(L, -2, "__tostring");
-	lua_newtable(L);
-	luaL_register(L, NULL, methods);
-	lua_methods(L, "feed");
-	lua_setfield(L, -2, "__index");
+	lua_class(L, METATABLE, "feed", feed_text, methods);
 	lua_pop(L, 1);
 }

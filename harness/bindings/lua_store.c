@@ -298,13 +298,7 @@ int lua_store_open(lua_State *L)
 {
 	static const luaL_Reg methods[] = { { "url", url }, { "start", start }, { NULL, NULL } };
 
-	luaL_newmetatable(L, METATABLE);
-	lua_pushcfunction(L, store_text);
-	lua_setfield(L, -2, "__tostring");
-	lua_newtable(L);
-	luaL_register(L, NULL, methods);
-	lua_methods(L, "store");
-	lua_setfield(L, -2, "__index");
+	lua_class(L, METATABLE, "store", store_text, methods);
 	lua_pop(L, 1);
 	lua_pushcfunction(L, make);
 	return 1;

@@ -89,19 +89,14 @@ int lua_tso_open(lua_State *L)
 	static const luaL_Reg methods[] = {
 		{ "ms", ms }, { "time", time_text }, { "before", before }, { NULL, NULL }
 	};
-	static const luaL_Reg meta[] = { { "__tostring", text },
-					 { "__eq", eq },
-					 { "__lt", lt },
-					 { "__le", le },
-					 { NULL, NULL } };
+	static const luaL_Reg order[] = {
+		{ "__eq", eq }, { "__lt", lt }, { "__le", le }, { NULL, NULL }
+	};
 
-	luaL_newmetatable(L, METATABLE);
-	luaL_register(L, NULL, meta);
-	lua_newtable(L);
-	luaL_register(L, NULL, methods);
-	lua_methods(L, "tso");
-	lua_setfield(L, -2, "__index");
-	lua_pop(L, 1);
+	lua_class(L, METATABLE, "tso", text, methods);
+	luaL_getmetatable(L, METATABLE);
+	luaL_register(L, NULL, order);
+	lua_pop(L, 2);
 	lua_pushcfunction(L, make);
 	return 1;
 }

@@ -668,6 +668,7 @@ static int rows(lua_State *L)
 
 int lua_verify_open(lua_State *L)
 {
+	static const luaL_Reg methods[] = { { "release", release }, { NULL, NULL } };
 	static const luaL_Reg f[] = { { "sums", sums },
 				      { "same", same },
 				      { "ledger", ledger },
@@ -678,12 +679,7 @@ int lua_verify_open(lua_State *L)
 				      { "forensic", lua_verify_forensic },
 				      { NULL, NULL } };
 
-	luaL_newmetatable(L, HELD);
-	lua_newtable(L);
-	lua_pushcfunction(L, release);
-	lua_setfield(L, -2, "release");
-	lua_methods(L, "snapshot");
-	lua_setfield(L, -2, "__index");
+	lua_class(L, HELD, "snapshot", NULL, methods);
 	lua_pop(L, 1);
 	lua_newtable(L);
 	luaL_register(L, NULL, f);

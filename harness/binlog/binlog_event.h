@@ -1,4 +1,6 @@
-/* The raw events of a binary log: header, checksum, and the bodies that are not row images. */
+/* The events of MariaDB's binary log: header, checksum, and the bodies other than row images and
+ * table maps. What a function returns points into the event's bytes unless it is a strbuf. All
+ * input is untrusted: damage is ERR_BAD_DATA. */
 #ifndef HARNESS_BINLOG_BINLOG_EVENT_H
 #define HARNESS_BINLOG_BINLOG_EVENT_H
 
@@ -9,7 +11,7 @@
 #include "harness/sql/charset.h"
 #include "harness/sql/ddl_session.h"
 
-/* Numbers from MariaDB sql/log_event.h; those that mean something here. */
+/* The types that the changefeed knows, with the numbers of MariaDB sql/log_event.h. */
 enum binlog_event_type {
 	EV_QUERY = 2,
 	EV_STOP = 3,
@@ -50,21 +52,21 @@ enum {
 	GTID_PREPARED_XA = 0x40,
 	GTID_COMPLETED_XA = 0x80
 };
-/* An ALTER TABLE in two phases (binlog_alter_two_phase=ON) is logged when it starts and again when
- * it is over. */
+/* flags_extra: with binlog_alter_two_phase=ON an ALTER TABLE is logged when it starts, and again
+ * when it ends. */
 enum { GTID_START_ALTER = 0x02, GTID_COMMIT_ALTER = 0x04, GTID_ROLLBACK_ALTER = 0x08 };
 
 struct binlog_event {
 	uint8_t type;
-	uint32_t when_s; /* Unix time of the statement's beginning */
+	uint32_t when_s; /* Unix time at which the statement started */
 	uint32_t server_id;
 	uint16_t flags;
 	const uint8_t *body; /* without header and checksum */
 	size_t n;
 };
 enum binlog_checksum { CHECKSUM_UNKNOWN = -1, CHECKSUM_NONE = 0, CHECKSUM_CRC32 = 1 };
-/* *alg: how events are summed; a format description says it for itself and for those behind it.
- * Before the first one an event's checksum, if any, stays part of its body. */
+/* *alg: the checksum of events. A format description event sets it, for itself and the events after
+ * it; before the first one a checksum stays part of the body. */
 int binlog_event_parse(struct binlog_event *ev, const uint8_t *raw, size_t n,
 		       enum binlog_checksum *alg, struct err *e);
 
@@ -76,26 +78,26 @@ struct binlog_gtid {
 int binlog_gtid_parse(struct binlog_gtid *g, const struct binlog_event *ev, struct err *e);
 
 struct binlog_query {
-	/* the default database, also where the event says not to USE it (CREATE and ALTER
-	 * DATABASE); "" none */
+	/* the default database, also for CREATE and ALTER DATABASE, whose events suppress USE; "":
+	 * none */
 	struct strbuf db;
 	struct strbuf text; /* UTF-8 */
-	/* collation of the client, whose text could not be converted: what is no ASCII is '?'; 0:
-	 * it is all there */
+	/* 0: the text was converted completely; else the client's collation, which is unknown, so
+	 * that characters other than ASCII are '?' */
 	int unreadable;
-	struct ddl_session session; /* as the event tells it, the error code too */
+	struct ddl_session session; /* variables from the event, with the error code */
 };
-/* strbufs are replaced; sets: of the primary, whose mapping converts the text */
+/* Replaces the strbufs. sets: the primary's character sets, to convert the text. */
 int binlog_query_parse(struct binlog_query *q, const struct binlog_event *ev, struct charsets *sets,
 		       struct err *e);
 
 struct binlog_rows {
 	uint64_t table_id;
-	bool is_dummy; /* ends a statement without rows */
+	bool is_dummy; /* no rows: it only ends the statement */
 	bool has_before, has_after;
 	uint32_t n_columns;
 	const uint8_t *before_present, *after_present; /* bitmaps over the table's columns */
-	const uint8_t *p, *end;                        /* the images */
+	const uint8_t *p, *end;                        /* the row images */
 };
 int binlog_rows_parse(struct binlog_rows *r, const struct binlog_event *ev, struct err *e);
 

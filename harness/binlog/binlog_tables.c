@@ -10,11 +10,7 @@
 void binlog_drop_map(struct binlog *b, struct map_entry *m)
 {
 	if (m->plan) {
-		if (b->n_retired == b->retired_alloc) {
-			b->retired_alloc = b->retired_alloc ? b->retired_alloc * 2 : 16;
-			b->retired = xreallocarray(b->retired, b->retired_alloc,
-						   sizeof(struct row_plan *));
-		}
+		XGROW(b->retired, b->n_retired, b->retired_alloc, 16);
 		b->retired[b->n_retired++] = m->plan;
 	}
 	strbuf_release(&m->body);
@@ -125,10 +121,7 @@ static int table_number(struct binlog *b, struct row_plan *plan, uint32_t *out, 
 			       "%s.%s changes its structure within one transaction", m->db,
 			       m->table);
 	}
-	if (b->n_tables == b->tables_alloc) {
-		b->tables_alloc = b->tables_alloc ? b->tables_alloc * 2 : 16;
-		b->tables = xreallocarray(b->tables, b->tables_alloc, sizeof(struct row_plan *));
-	}
+	XGROW(b->tables, b->n_tables, b->tables_alloc, 16);
 	b->tables[b->n_tables++] = plan;
 	return 0;
 }

@@ -1,5 +1,6 @@
-/* What a DDL does, by its words: TiDB's action type and the table it is about. Comments are left
- * out, executable ones read. */
+/* What a statement of the binary log does, found from its text: TiDB's action type, the table, and
+ * properties that decide whether a changefeed can carry it. Comments are skipped, but executable
+ * ones are read. Nothing here fails: a statement that is not understood has type DDL_NONE. */
 #ifndef HARNESS_BINLOG_DDL_WORDS_H
 #define HARNESS_BINLOG_DDL_WORDS_H
 
@@ -57,38 +58,38 @@ enum { DDL_NAME_MAX = LEX_NAME_MAX };
 
 struct ddl_words {
 	uint32_t type;
-	/* after the DDL; table "" for a database; both "" when type is 0 */
+	/* the name after the DDL; table "": a database; both "": type is DDL_NONE */
 	char db[DDL_NAME_MAX + 1], table[DDL_NAME_MAX + 1];
-	char first[16]; /* the statement's first word in capitals, cut */
-	/* the whole statement: BEGIN or START, COMMIT, ROLLBACK */
+	char first[16]; /* the statement's first word in capitals, at most 15 characters */
+	/* the statement is COMMIT; ROLLBACK */
 	bool is_commit, is_rollback;
-	bool is_savepoint, is_rollback_to; /* SAVEPOINT x, ROLLBACK TO x: `savepoint` is its name */
+	bool is_savepoint, is_rollback_to; /* SAVEPOINT x; ROLLBACK TO x */
 	char savepoint[DDL_NAME_MAX + 1];
-	/* INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, DO, WITH: a change logged as a statement */
+	/* INSERT, UPDATE, DELETE, REPLACE, LOAD, CALL, DO, WITH: rows changed by a statement */
 	bool is_dml;
 	bool is_xa;
 	bool or_replace; /* CREATE OR REPLACE */
 	/* a foreign key that changes child rows by itself: CASCADE, SET NULL, SET DEFAULT */
 	bool fk_action;
-	char engine[32]; /* that ENGINE = names; "" none */
-	/* an ALTER TABLE's table before it; else "" */
+	char engine[32]; /* from ENGINE = …; "": none */
+	/* ALTER TABLE: the table's name before it; else "" */
 	char was_db[DDL_NAME_MAX + 1], was_table[DDL_NAME_MAX + 1];
 	bool tablespace; /* DISCARD or IMPORT TABLESPACE */
-	/* a table gets them: [ADD|WITH] SYSTEM VERSIONING, a key WITHOUT OVERLAPS */
+	/* the table gets SYSTEM VERSIONING; a key WITHOUT OVERLAPS */
 	bool versioned, overlaps;
-	/* what rows get, or which of them stay, follows the order in which they lie: ADD ..
-	 * AUTO_INCREMENT, ALTER IGNORE .. UNIQUE */
+	/* its effect depends on the physical order of the rows: ADD … AUTO_INCREMENT, ALTER IGNORE
+	 * … UNIQUE */
 	bool by_place;
-	/* SET STATEMENT sql_mode = .. FOR it, and its meaning hangs on the sql_mode that the
-	 * session had: the statement was read in that */
+	/* SET STATEMENT sql_mode = … FOR it, whose meaning depends on the sql_mode: it was read
+	 * with the session's */
 	bool read_otherwise;
-	/* an ALTER that gives old rows a value which is another one each time: the function that
-	 * does it */
+	/* an ALTER that gives existing rows a value that differs at each execution: the function it
+	 * uses; "": none */
 	char not_twice[32];
 };
-/* outside of names, texts and comments; in any case */
+/* Is the word in the statement, outside of names, strings and comments? Ignores case. */
 bool ddl_has_word(const char *query, const char *word);
-/* sql_mode: MariaDB's bits, of the session that sent it. */
+/* sql_mode: of the session that executed it, as MariaDB's bits. */
 void ddl_words(const char *default_db, const char *query, size_t n, uint64_t sql_mode,
 	       struct ddl_words *out);
 

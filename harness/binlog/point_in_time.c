@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "harness/base/order.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
@@ -36,11 +37,6 @@ struct logs {
 	char *path[LOGS_MAX];
 	size_t n;
 };
-
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
 
 /* binlog.000001 and so on, oldest first. */
 static int logs_list(struct logs *l, const struct pit_source *source, struct err *e)

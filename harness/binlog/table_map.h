@@ -1,5 +1,6 @@
-/* A TABLE_MAP event: the description of a table's columns that precedes its rows in a binary log.
- */
+/* A TABLE_MAP event: the description of a table's columns that precedes its rows in the binary log
+ * (MariaDB sql/log_event.h). Names, signedness, collations and the primary key are there only if
+ * the primary has binlog_row_metadata = FULL. All input is untrusted: damage is ERR_BAD_DATA. */
 #ifndef HARNESS_BINLOG_TABLE_MAP_H
 #define HARNESS_BINLOG_TABLE_MAP_H
 
@@ -50,39 +51,39 @@ enum binlog_type {
 };
 
 struct table_map_column {
-	uint8_t type;     /* enum binlog_type; ENUM and SET already out of their STRING disguise */
-	uint32_t length;  /* STRING, VARCHAR: bytes at most; BLOB: bytes of its length; ENUM, SET:
-			     bytes; BIT: bits; DECIMAL:  precision */
+	uint8_t type;     /* enum binlog_type; BT_ENUM, BT_SET although the log says BT_STRING */
+	uint32_t length;  /* STRING, VARCHAR: maximum bytes; BLOB: bytes of its length prefix; ENUM,
+			     SET: bytes; BIT: bits; DECIMAL: precision */
 	uint8_t decimals; /* DECIMAL's scale, fraction digits of TIME2, DATETIME2, TIMESTAMP2 */
 	bool nullable;
-	/* the rest by binlog_row_metadata = FULL alone */
-	char *name; /* NULL without it */
+	/* only with binlog_row_metadata = FULL: */
+	char *name; /* else NULL */
 	bool is_unsigned;
-	unsigned collation; /* of text, ENUM and SET, by number; 63: bytes; 0: not told */
+	unsigned collation; /* of text, ENUM and SET, by number; 63: binary; 0: not known */
 };
 struct table_map {
 	char *db, *table;
 	struct table_map_column *columns;
 	uint32_t n_columns;
-	/* the primary key's columns, in its order; none: there is none, or it is not told */
+	/* the primary key's columns, in its order; none: there is none, or it is not known */
 	uint32_t *primary;
 	uint32_t n_primary;
-	bool primary_prefix; /* it has the beginning of a column */
+	bool primary_prefix; /* it uses the prefix of a column */
 };
 
-/* The event's body: without header and checksum. */
+/* body: the event without header and checksum. */
 int table_map_parse(struct table_map *m, const uint8_t *body, size_t n, struct err *e);
 void table_map_release(struct table_map *m);           /* a zeroed one is fine */
 bool table_map_is_sequence(const struct table_map *m); /* as far as the log names columns */
 /* The same columns by type and length? */
 int table_map_equal(const struct table_map *a, const struct table_map *b);
 
-/* Bytes that a field takes at p, its length prefix included; -1 if it does not fit in n. *prefix:
- * bytes of the length prefix. */
+/* The size in bytes of the field at p, including its length prefix; -1 if it does not fit in n.
+ * *prefix: bytes of the length prefix. */
 int64_t table_map_field_bytes(const struct table_map_column *c, const uint8_t *p, size_t n,
 			      unsigned *prefix);
 
-/* A length-encoded integer of the binary log: bytes taken, 0 if it does not fit. */
+/* Reads a length-encoded integer; returns its size in bytes, 0 if it does not fit. */
 size_t binlog_packed_int(const uint8_t *p, size_t n, uint64_t *out);
 
 static inline uint64_t binlog_le(const uint8_t *p, unsigned n)

@@ -1,4 +1,5 @@
 /* Tables without a key: their rows are multisets, compared by their sums. */
+#include "harness/base/order.h"
 #include "harness/compare/compare_rows.h"
 
 #include <inttypes.h>
@@ -22,13 +23,6 @@ struct bag {
 	struct bag_row *rows; /* in order of their sums */
 	size_t n, n_extra;
 };
-
-static int by_value(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
 
 static int by_sum(const void *key, const void *row)
 {
@@ -172,10 +166,7 @@ static int read_bag(struct compare_side *side, const struct row_range *r, const 
 		uint64_t sum;
 
 		while ((rc = compare_next(&side[i], res[i], &row, &len, e)) == 1) {
-			if (n[i] == alloc) {
-				alloc = alloc ? alloc * 2 : 4096;
-				sums[i] = xreallocarray(sums[i], alloc, sizeof(uint64_t));
-			}
+			XGROW(sums[i], n[i], alloc, 4096);
 			sum = sum_of(row);
 			sums[i][n[i]] = value_of(i ? r->b : r->a, row, len);
 			total[i].rows++;
@@ -187,7 +178,7 @@ static int read_bag(struct compare_side *side, const struct row_range *r, const 
 		if (rc < 0)
 			goto out;
 		if (n[i])
-			qsort(sums[i], n[i], sizeof(uint64_t), by_value);
+			qsort(sums[i], n[i], sizeof(uint64_t), by_u64);
 	}
 out:
 	compare_free(res);
@@ -196,10 +187,7 @@ out:
 
 static void add_row(struct bag *b, size_t *alloc, uint64_t sum, uint64_t on_a, uint64_t on_b)
 {
-	if (b->n == *alloc) {
-		*alloc = *alloc ? *alloc * 2 : 256;
-		b->rows = xreallocarray(b->rows, *alloc, sizeof(*b->rows));
-	}
+	XGROW(b->rows, b->n, *alloc, 256);
 	b->n_extra += on_b > on_a;
 	b->rows[b->n++] = (struct bag_row){ sum, on_a > on_b ? on_a - on_b : on_b - on_a,
 					    on_b > on_a, false };

@@ -109,9 +109,7 @@ static int read_lines(struct sql *s, const char *query, const char *const *only,
 	while ((got = sql_rows_next(&r, e)) == 1) {
 		if (!r.cell[0] || !r.cell[1] || !is_listed(only, n, r.cell[0]))
 			continue;
-		if ((out->n & (out->n - 1)) == 0)
-			out->line = xreallocarray(out->line, out->n ? out->n * 2 : 1,
-						  sizeof(*out->line));
+		XGROW_POW2(out->line, out->n);
 		out->line[out->n++] =
 			(struct line){ xstrdup(r.cell[1]), xstrdup(r.cell[2] ? r.cell[2] : ""),
 				       xstrdup(r.cell[3] ? r.cell[3] : "") };

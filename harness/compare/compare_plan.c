@@ -549,9 +549,7 @@ static int both_sides(struct planner *l, const struct entry *a, size_t n_a, cons
 	}
 	if (x == TABLE_SEQUENCE)
 		return compare_sequence(&l->p->c, l->s[0], l->s[1], b->is, e);
-	if ((l->n_views & (l->n_views - 1)) == 0)
-		l->views =
-			xreallocarray(l->views, l->n_views ? l->n_views * 2 : 1, sizeof(*l->views));
+	XGROW_POW2(l->views, l->n_views);
 	l->views[l->n_views++] = b->is;
 	return 0;
 }
@@ -560,8 +558,7 @@ static void add_db(struct planner *l, const char *db)
 {
 	if (l->n_dbs && !strcmp(l->dbs[l->n_dbs - 1], db))
 		return;
-	if ((l->n_dbs & (l->n_dbs - 1)) == 0)
-		l->dbs = xreallocarray(l->dbs, l->n_dbs ? l->n_dbs * 2 : 1, sizeof(*l->dbs));
+	XGROW_POW2(l->dbs, l->n_dbs);
 	l->dbs[l->n_dbs++] = db;
 }
 

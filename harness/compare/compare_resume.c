@@ -81,9 +81,7 @@ static int read_file(struct compare_resume *r, FILE *f, uint64_t config, struct 
 			snprintf(check, sizeof(check), "%016" PRIx64 " %" PRIu64 "\n", hash, rows);
 			if (strcmp(line, check) || r->n >= RANGES_MAX)
 				break;
-			if ((r->n & (r->n - 1)) == 0)
-				r->done = xreallocarray(r->done, r->n ? r->n * 2 : 1,
-							sizeof(*r->done));
+			XGROW_POW2(r->done, r->n);
 			r->done[r->n++] = (struct done){ hash, rows };
 		}
 		first = false;

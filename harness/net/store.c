@@ -168,10 +168,7 @@ int store_get_stream(struct store *s, const char *key,
 
 void store_list_add(struct store_list *l, size_t *alloc, char *key, uint64_t size_bytes)
 {
-	if (l->n == *alloc) {
-		*alloc = *alloc ? *alloc * 2 : 64;
-		l->objects = xreallocarray(l->objects, *alloc, sizeof(*l->objects));
-	}
+	XGROW(l->objects, l->n, *alloc, 64);
 	l->objects[l->n++] = (struct store_object){ key, size_bytes };
 }
 

@@ -292,9 +292,7 @@ int redo_list_files(struct store *s, struct redo_files *out, struct err *e)
 		while (k < l.n && !strncmp(l.objects[k].key, l.objects[i].key, n) &&
 		       strcmp(l.objects[k].key + n, SIDECAR_ENDING) != 0)
 			k++;
-		if (out->n == room)
-			out->f =
-				xreallocarray(out->f, room = room ? room * 2 : 64, sizeof(*out->f));
+		XGROW(out->f, out->n, room, 64);
 		paired[k] = k < l.n && !strncmp(l.objects[k].key, l.objects[i].key, n);
 		out->f[out->n++] = (struct redo_file){ name, xstrdup(l.objects[i].key),
 						       l.objects[i].size_bytes, paired[k] };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/order.h"
 #include "harness/base/xalloc.h"
 
 #define ROUND_LINKS ((uint64_t)2 << 20) /* 48 bytes each */
@@ -99,21 +100,16 @@ int image_chain_row(struct image_chain *c, uint32_t epoch, const struct redo_row
 	return n < 0 ? -1 : 0;
 }
 
-static int compare_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? -1 : a > b;
-}
-
 static int by_key_and_time(const void *x, const void *y)
 {
 	const struct merge_link *a = x, *b = y;
-	int c = compare_u64(a->key_hash, b->key_hash);
+	int c = order_u64(a->key_hash, b->key_hash);
 
-	c = c ? c : compare_u64(a->commit_ts, b->commit_ts);
-	c = c ? c : compare_u64(a->start_ts, b->start_ts);
-	c = c ? c : compare_u64(a->rank, b->rank);
-	c = c ? c : compare_u64(a->was, b->was);
-	return c ? c : compare_u64(a->became, b->became);
+	c = c ? c : order_u64(a->commit_ts, b->commit_ts);
+	c = c ? c : order_u64(a->start_ts, b->start_ts);
+	c = c ? c : order_u64(a->rank, b->rank);
+	c = c ? c : order_u64(a->was, b->was);
+	return c ? c : order_u64(a->became, b->became);
 }
 
 static const char *hash_state(uint64_t hash)

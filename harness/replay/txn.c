@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <xxhash.h>
 
+#include "harness/base/order.h"
 #include "harness/base/xalloc.h"
 #include "harness/sql/keyless.h"
 #include "harness/replay/txn_batch.h"
@@ -261,11 +262,6 @@ static int drain(struct txn *t, void (*tick)(void *arg), void *arg, struct err *
 }
 
 /* ---- rows to batches ---- */
-
-static int by_text(const void *x, const void *y)
-{
-	return strcmp(*(char *const *)x, *(char *const *)y);
-}
 
 static void opaque_free(struct txn *t)
 {

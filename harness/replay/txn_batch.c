@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/order.h"
 #include "harness/base/xalloc.h"
 #include "harness/replay/apply_sql.h"
 #include "harness/sql/literal.h"
@@ -65,23 +66,18 @@ struct place {
 	size_t serial;
 };
 
-static int compare_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? -1 : a > b;
-}
-
 static int by_table_key_serial(const void *x, const void *y)
 {
 	const struct place *a = x, *b = y;
 	uint32_t n = a->c.key_n < b->c.key_n ? a->c.key_n : b->c.key_n;
-	int c = compare_u64(a->c.shape->keyless, b->c.shape->keyless);
+	int c = order_u64(a->c.shape->keyless, b->c.shape->keyless);
 
 	if (!c && a->c.shape->keyless)
-		return compare_u64(a->serial, b->serial);
-	c = c ? c : compare_u64(a->c.shape->table_no, b->c.shape->table_no);
+		return order_u64(a->serial, b->serial);
+	c = c ? c : order_u64(a->c.shape->table_no, b->c.shape->table_no);
 	c = c ? c : memcmp(a->c.key, b->c.key, n);
-	c = c ? c : compare_u64(a->c.key_n, b->c.key_n);
-	return c ? c : compare_u64(a->serial, b->serial);
+	c = c ? c : order_u64(a->c.key_n, b->c.key_n);
+	return c ? c : order_u64(a->serial, b->serial);
 }
 
 static bool same_key(const struct merge_change *a, const struct merge_change *b)

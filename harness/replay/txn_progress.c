@@ -40,9 +40,7 @@ int txn_progress_load(struct sql *s, const char *log_id, struct txn_done *d, str
 		      q.buf) < 0)
 		goto out;
 	while ((got = sql_rows_next(&r, e)) == 1) {
-		if (d->n == room)
-			d->span = xreallocarray(d->span, room = room ? room * 2 : 64,
-						sizeof(*d->span));
+		XGROW(d->span, d->n, room, 64);
 		d->span[d->n++] = (struct txn_span){
 			{ strtoull(r.cell[0], NULL, 10), strtoull(r.cell[1], NULL, 10) },
 			{ strtoull(r.cell[2], NULL, 10), strtoull(r.cell[3], NULL, 10) }

@@ -233,13 +233,24 @@ static int no_method(lua_State *L)
 			   lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?", 1);
 }
 
-void lua_methods(lua_State *L, const char *kind)
+void lua_class(lua_State *L, const char *metatable, const char *kind, lua_CFunction text,
+	       const luaL_Reg *methods)
 {
+	luaL_newmetatable(L, metatable);
+	if (text) {
+		lua_pushcfunction(L, text);
+		lua_setfield(L, -2, "__tostring");
+	}
+	lua_newtable(L);
+	luaL_register(L, NULL, methods);
 	lua_newtable(L);
 	lua_pushfstring(L, "a %s", kind);
 	lua_pushcclosure(L, no_method, 1);
 	lua_setfield(L, -2, "__index");
 	lua_setmetatable(L, -2);
+	lua_pushvalue(L, -1);
+	lua_setfield(L, -3, "__index");
+	lua_remove(L, -2);
 }
 
 /* ---- names of the version before */

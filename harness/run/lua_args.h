@@ -2,6 +2,7 @@
 #ifndef HARNESS_RUN_LUA_ARGS_H
 #define HARNESS_RUN_LUA_ARGS_H
 
+#include <lauxlib.h>
 #include <lua.h>
 
 #include "harness/base/err.h"
@@ -34,9 +35,11 @@ void lua_set_number(lua_State *L, const char *name, double value);
 
 /* The object at index; anything else is a wrong call, also a method that is called with a dot. */
 void *lua_object(lua_State *L, int index, const char *metatable);
-/* The table on top has the methods of a kind, "cluster": a name that it lacks is an error from now
- * on, with the one that was probably meant. */
-void lua_methods(lua_State *L, const char *kind);
+/* Makes the metatable of a kind, "cluster": its methods, which stay on top, for
+ * lua_rename_method(), and what tostring() gives (NULL: nothing of its own). A name that they lack
+ * is an error, with the one that was probably meant. */
+void lua_class(lua_State *L, const char *metatable, const char *kind, lua_CFunction text,
+	       const luaL_Reg *methods);
 /* For objects that are tables: owner ("a fault", "t") has no such name; those that there are, are
  * the keys of the table at index. */
 int lua_no_name(lua_State *L, const char *owner, const char *name, int index);

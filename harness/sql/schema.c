@@ -556,8 +556,7 @@ int schema_names(struct sql *s, struct table_name **out, size_t *n, struct err *
 	    0)
 		return -1;
 	while ((got = sql_rows_next(&r, e)) == 1) {
-		if ((*n & (*n - 1)) == 0)
-			*out = xreallocarray(*out, *n ? *n * 2 : 1, sizeof(**out));
+		XGROW_POW2(*out, *n);
 		(*out)[(*n)++] =
 			(struct table_name){ xstrdup(cell_text(&r, 0)), xstrdup(cell_text(&r, 1)),
 					     kind_of(cell_text(&r, 2)) };

@@ -15,6 +15,7 @@
 #include "harness/tidb/pd.h"
 #include "harness/tidb/playground_text.h"
 #include "harness/tidb/ticdc.h"
+#include "harness/tidb/tool_config.h"
 
 #define TOOL_MS 3600000
 #define VERSION_MS 60000
@@ -421,37 +422,21 @@ out:
 
 /* ---- sync_diff_inspector */
 
-static void toml_text(struct strbuf *out, const char *text)
-{
-	strbuf_addch(out, '"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			strbuf_addch(out, '\\');
-		strbuf_addch(out, *text);
-	}
-	strbuf_addstr(out, "\"\n");
-}
-
 static void add_source(struct strbuf *out, const char *name, const struct sql_endpoint *ep,
 		       const char *snapshot)
 {
-	strbuf_addf(out, "[data-sources.%s]\nhost = ", name);
-	toml_text(out, ep->host);
-	strbuf_addf(out, "port = %u\nuser = ", ep->port);
-	toml_text(out, ep->user);
-	strbuf_addstr(out, "password = ");
-	toml_text(out, ep->password);
+	strbuf_addf(out, "[data-sources.%s]\n", name);
+	tool_config_add(out, "host", ep->host);
+	strbuf_addf(out, "port = %u\n", ep->port);
+	tool_config_add(out, "user", ep->user);
+	tool_config_add(out, "password", ep->password);
 	if (snapshot)
-		strbuf_addf(out, "snapshot = \"%s\"\n", snapshot);
-	if (ep->ssl_ca[0]) {
-		strbuf_addstr(out, "security.ca-path = ");
-		toml_text(out, ep->ssl_ca);
-	}
+		tool_config_add(out, "snapshot", snapshot);
+	if (ep->ssl_ca[0])
+		tool_config_add(out, "security.ca-path", ep->ssl_ca);
 	if (ep->ssl_cert[0]) {
-		strbuf_addstr(out, "security.cert-path = ");
-		toml_text(out, ep->ssl_cert);
-		strbuf_addstr(out, "security.key-path = ");
-		toml_text(out, ep->ssl_key);
+		tool_config_add(out, "security.cert-path", ep->ssl_cert);
+		tool_config_add(out, "security.key-path", ep->ssl_key);
 	}
 }
 

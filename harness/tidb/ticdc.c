@@ -8,6 +8,7 @@
 #include "harness/base/foreign_json.h"
 #include "harness/base/secret.h"
 #include "harness/base/xalloc.h"
+#include "harness/tidb/tool_config.h"
 
 /* 5.x writes checkpoint-ts, 6.2 and later checkpoint_ts and checkpoint_tso. The first that is
  * there. */
@@ -339,18 +340,6 @@ char *ticdc_create_body(const struct ticdc_create *o)
 	return text;
 }
 
-/* A basic TOML string. */
-static void toml_text(struct strbuf *out, const char *text)
-{
-	strbuf_addch(out, '"');
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			strbuf_addch(out, '\\');
-		strbuf_addch(out, *text);
-	}
-	strbuf_addch(out, '"');
-}
-
 void ticdc_config_text(const struct ticdc_create *o, const unsigned v[3], struct strbuf *out)
 {
 	bool meta = v[0] > 7 || (v[0] == 7 && (v[1] >= 5 || (v[1] == 1 && v[2] >= 3))) ||
@@ -365,14 +354,10 @@ void ticdc_config_text(const struct ticdc_create *o, const unsigned v[3], struct
 		strbuf_addstr(out, "bdr-mode = true\n");
 	if (o->force_replicate)
 		strbuf_addstr(out, "force-replicate = true\n");
-	strbuf_addstr(out, "[consistent]\nlevel = ");
-	toml_text(out, *o->redo_uri ? "eventual" : "none");
-	strbuf_addch(out, '\n');
-	if (*o->redo_uri) {
-		strbuf_addstr(out, "storage = ");
-		toml_text(out, o->redo_uri);
-		strbuf_addch(out, '\n');
-	}
+	strbuf_addstr(out, "[consistent]\n");
+	tool_config_add(out, "level", *o->redo_uri ? "eventual" : "none");
+	if (*o->redo_uri)
+		tool_config_add(out, "storage", o->redo_uri);
 	if (o->flush_ms)
 		strbuf_addf(out, "flush-interval = %u\n", o->flush_ms);
 	if (o->meta_ms && meta) /* an older one refuses keys that it does not know */

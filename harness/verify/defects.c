@@ -75,8 +75,7 @@ static int take_record(void *arg, const struct ledger_record *rec)
 {
 	struct defect_run *r = arg;
 
-	if ((r->n_rec & (r->n_rec - 1)) == 0)
-		r->rec = xreallocarray(r->rec, r->n_rec ? r->n_rec * 2 : 1, sizeof(*r->rec));
+	XGROW_POW2(r->rec, r->n_rec);
 	r->rec[r->n_rec++] = *rec;
 	return 0;
 }
@@ -321,9 +320,7 @@ int defect_take(struct defect_run *r, const struct redo_row *row, struct err *e)
 			       "the recording's redo log has a row of %.*s at commitTs %" PRIu64
 			       " that is not the load's",
 			       (int)row->table.table.n, row->table.table.p, row->commit_ts);
-	if ((r->n_changes & (r->n_changes - 1)) == 0)
-		r->change = xreallocarray(r->change, r->n_changes ? r->n_changes * 2 : 1,
-					  sizeof(*r->change));
+	XGROW_POW2(r->change, r->n_changes);
 	r->change[r->n_changes++] = c;
 	return 0;
 }

@@ -302,8 +302,7 @@ static int take_final(void *to, uint32_t table, int64_t key, const char *list, s
 		if (t && t->cluster > f->h->o->cluster)
 			l.n = i;
 	}
-	if (f->n == f->room)
-		f->f = xreallocarray(f->f, f->room = f->room ? f->room * 2 : 256, sizeof(*f->f));
+	XGROW(f->f, f->n, f->room, 256);
 	f->f[f->n++] = (struct final){ table, key, l };
 	return 0;
 }

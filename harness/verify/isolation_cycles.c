@@ -20,10 +20,7 @@ void h_edge(struct h_run *h, uint32_t from, uint32_t to, bool read)
 {
 	if (from == to)
 		return;
-	if (h->n_edges == h->edges_room)
-		h->edge = xreallocarray(h->edge,
-					h->edges_room = h->edges_room ? h->edges_room * 2 : 1024,
-					sizeof(*h->edge));
+	XGROW(h->edge, h->n_edges, h->edges_room, 1024);
 	h->edge[h->n_edges++] = (struct h_edge){ from, to, read };
 }
 

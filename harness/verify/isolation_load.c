@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/order.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "harness/verify/isolation_impl.h"
@@ -47,8 +48,7 @@ int h_list_parse(struct h_list *l, const char *text, size_t n)
 
 	*l = (struct h_list){ 0 };
 	for (size_t at = 0, used; at < n; at += used + (at + used < n)) {
-		if (l->n == room)
-			l->e = xreallocarray(l->e, room = room ? room * 2 : 8, sizeof(*l->e));
+		XGROW(l->e, l->n, room, 8);
 		if (element_parse(&l->e[l->n], text + at, n - at, &used) < 0 ||
 		    (at + used < n && text[at + used] != ' ') || at + used + 1 == n) {
 			free(l->e);
@@ -94,9 +94,7 @@ static int take_op(struct h_run *h, json_t *j, uint32_t txn, size_t place)
 				      text[used])
 			return -1;
 	}
-	if (h->n_ops == h->ops_room)
-		h->op = xreallocarray(h->op, h->ops_room = h->ops_room ? h->ops_room * 2 : 1024,
-				      sizeof(*h->op));
+	XGROW(h->op, h->n_ops, h->ops_room, 1024);
 	h->op[h->n_ops++] = op;
 	return 0;
 }
@@ -135,10 +133,7 @@ static int take_line(struct h_run *h, const char *line, size_t n)
 	    (h->txn[h->n_txns - 1].worker > t.worker ||
 	     (h->txn[h->n_txns - 1].worker == t.worker && h->txn[h->n_txns - 1].seq >= t.seq)))
 		goto out;
-	if (h->n_txns == h->txns_room)
-		h->txn =
-			xreallocarray(h->txn, h->txns_room = h->txns_room ? h->txns_room * 2 : 1024,
-				      sizeof(*h->txn));
+	XGROW(h->txn, h->n_txns, h->txns_room, 1024);
 	h->txn[h->n_txns++] = t;
 	rc = 0;
 	json_array_foreach(ops, i, op) if (take_op(h, op, (uint32_t)(h->n_txns - 1), i) < 0) rc =
@@ -189,17 +184,9 @@ static int find(void *arg, const char *name, struct err *e)
 	(void)e;
 	if (sscanf(name, "worker-%u.history%n", &worker, &used) != 1 || !used || name[used])
 		return 0;
-	if ((f->n & (f->n - 1)) == 0)
-		f->worker = xreallocarray(f->worker, f->n ? f->n * 2 : 1, sizeof(*f->worker));
+	XGROW_POW2(f->worker, f->n);
 	f->worker[f->n++] = worker;
 	return 0;
-}
-
-static int by_number(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
 }
 
 static int by_key(const void *a, const void *b)
@@ -221,7 +208,7 @@ int h_load(struct h_run *h, struct err *e)
 	int rc = fs_list(h->o->dir, find, &f, e);
 
 	if (f.n)
-		qsort(f.worker, f.n, sizeof(*f.worker), by_number);
+		qsort(f.worker, f.n, sizeof(*f.worker), by_u32);
 	for (size_t i = 0; i < f.n && rc == 0; i++) {
 		char *path = xstrfmt("%s/worker-%04u.history", h->o->dir, f.worker[i]);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "harness/base/clock.h"
+#include "harness/base/order.h"
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
 
@@ -198,13 +199,6 @@ int ledger_writer_close(struct ledger_writer *w, struct err *e)
 	return rc;
 }
 
-static int by_number(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* One file, of which `left` bytes count: *damaged is counted up when it does not end in a whole,
  * sound record that continues the sequence. */
 static int read_file(const char *path, uint32_t worker, uint64_t left,
@@ -276,14 +270,12 @@ static int list_workers(const char *dir, uint32_t **out, size_t *count, struct e
 		worker = strtoul(d->d_name + 7, &end, 10);
 		if (end == d->d_name + 7 || strcmp(end, ".ledger") != 0 || worker > UINT32_MAX)
 			continue;
-		if (n == room)
-			workers = xreallocarray(workers, room = room ? room * 2 : 64,
-						sizeof(*workers));
+		XGROW(workers, n, room, 64);
 		workers[n++] = (uint32_t)worker;
 	}
 	closedir(folder);
 	if (n)
-		qsort(workers, n, sizeof(*workers), by_number);
+		qsort(workers, n, sizeof(*workers), by_u32);
 	*out = workers;
 	*count = n;
 	return 0;

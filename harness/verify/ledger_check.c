@@ -121,9 +121,7 @@ bool verify_late(const struct verify_txn *before, uint32_t worker, uint64_t seq,
 
 static void put(struct prefix *p, size_t at, const struct verify_txn *t)
 {
-	if (at == p->room)
-		p->txn = xreallocarray(p->txn, p->room = p->room ? p->room * 2 : 1024,
-				       sizeof(*p->txn));
+	XGROW(p->txn, at, p->room, 1024);
 	p->txn[at] = *t;
 }
 

@@ -1,5 +1,7 @@
-/* The core of the ledger check and the model check, without a server: transactions from the ledger,
- * rows through callbacks. */
+/* The core of the ledger check and the model check. It needs no server: transactions come from the
+ * ledger, rows through callbacks (struct verify_source). "Judged" is the cluster whose rows are
+ * checked; "the point" is the replay point, up to which its transactions must be present. Times
+ * ending in _us are microseconds since the start of the run's journal. */
 #ifndef HARNESS_VERIFY_LEDGER_CHECK_H
 #define HARNESS_VERIFY_LEDGER_CHECK_H
 
@@ -12,10 +14,10 @@ struct verify_txn {
 	uint16_t cluster;
 	uint8_t outcome;
 	bool present;  /* its row is in drtest_ledger */
-	bool open_end; /* of a killed process (TXN_OPEN_END) */
+	bool open_end; /* its process was killed before it noted the outcome (TXN_OPEN_END) */
 };
 
-struct verify_row { /* one row as it was found */
+struct verify_row { /* a row as read from the judged cluster */
 	int64_t id, k;
 	const char *c, *pad;
 	size_t c_len, pad_len;
@@ -23,30 +25,32 @@ struct verify_row { /* one row as it was found */
 
 struct verify_source {
 	void *arg;
-	/* Each row of drtest_ledger, in any order. NULL: the load writes none. */
+	/* Calls fn for each row of drtest_ledger, in any order. NULL: the load does not write it.
+	 */
 	int (*presence)(void *arg, int (*fn)(void *to, uint32_t worker, uint64_t seq), void *to,
 			struct err *e);
-	/* Each row of a table, by ascending id. fn returns -1 to stop. */
+	/* Calls fn for each row of a table, by ascending id; fn returns -1 to stop. */
 	int (*rows)(void *arg, uint32_t table, int (*fn)(void *to, const struct verify_row *row),
 		    void *to, struct err *e);
 };
 
 struct prefix {
-	struct verify_txn *txn; /* all clusters', by (worker, seq) */
+	struct verify_txn *txn; /* of all clusters, sorted by (worker, seq) */
 	size_t n, room;
-	size_t n_late;     /* behind those, while drtest_ledger is read: verify_late() */
-	unsigned damaged;  /* ledger files with a torn end */
+	size_t n_late;     /* stored after those n while drtest_ledger is read: see verify_late() */
+	unsigned damaged;  /* ledger files with an incomplete end */
 	bool has_evidence; /* drtest_ledger was read */
-	uint64_t strays;   /* its rows that no ledger knows */
+	uint64_t strays;   /* its rows that are in no ledger */
 	struct {
 		uint32_t worker;
 		uint64_t seq;
 	} stray[8];
-	const struct ledger_mark *mark; /* how far the ledger is read; NULL: to its end */
-	uint16_t cluster;               /* the one that is judged */
-	/* commit positions at or below it must be there, none above; UINT64_MAX: no point */
+	const struct ledger_mark *mark; /* how far to read the ledger; NULL: to its end */
+	uint16_t cluster;               /* the judged one */
+	/* the point, as a commit position: transactions up to it must be present, none after it;
+	 * UINT64_MAX: no point, all must be present */
 	uint64_t limit;
-	bool before; /* before the replay: for the record only */
+	bool before; /* judged before the replay: recorded, but not a verdict */
 	int64_t disaster_us, disaster_wall_ms;
 	tso_t point;
 };
@@ -59,44 +63,45 @@ void verify_judge_ledger(struct prefix *p, struct verify_result *r);
 int verify_judge_model(struct prefix *p, const struct audit_model *m,
 		       const struct verify_source *src, struct verify_result *r, struct err *e);
 
-/* What real time alone tells of those whose position is not known. */
+/* What the times alone prove about transactions whose position is not known. */
 struct verify_closure {
-	int64_t last_begin_present_us; /* the latest begin of a transaction that is there */
-	/* the earliest acknowledgement of a transaction after the point */
+	int64_t last_begin_present_us; /* the latest start of a transaction that is present */
+	/* the earliest acknowledgement of a transaction that is after the point */
 	int64_t first_end_after_us;
 };
 void verify_closure_init(struct verify_closure *c);
 void verify_closure_add(struct verify_closure *c, const struct prefix *p,
 			const struct verify_txn *t);
-/* One transaction of the judged cluster. true: it was acknowledged and is lost. *oldest_lost: of
- * all so far, INT64_MAX at first. */
+/* Judges one transaction of the judged cluster. true: it was acknowledged and is lost. *oldest_lost
+ * is the time of the oldest one so far; INT64_MAX at first. */
 bool verify_judge_txn(const struct prefix *p, const struct verify_txn *t,
 		      const struct verify_closure *c, struct verify_result *r,
 		      int64_t *oldest_lost);
 void verify_conclude_ledger(const struct prefix *p, int64_t oldest_lost, struct verify_result *r);
 void verify_stray(struct prefix *p, uint32_t worker, uint64_t seq);
 struct verify_txn verify_txn_of(const struct ledger_record *r);
-/* A row of drtest_ledger that the ledger does not name, and the ledger's last record before it
- * (NULL: none). true: that is the open end of this worker's ledger, so the row is no stray but a
- * transaction of unknown outcome that is there, begun at that record's time or later. */
+/* For a row of drtest_ledger that is not in the ledger; before: the last record of this worker's
+ * ledger before it (NULL: none). true: the ledger ends there because its process was killed, so the
+ * row is not a stray but a transaction of unknown outcome that is present, started at that record's
+ * time or later; *out is that transaction. */
 bool verify_late(const struct verify_txn *before, uint32_t worker, uint64_t seq,
 		 struct verify_txn *out);
 void verify_no_evidence(struct verify_result *r);
 
-/* The ledger check in memory that does not grow with the ledger but for a bit each: two passes over
- * the ledger's files, merged with the rows of drtest_ledger as they come in order. */
+/* The ledger check for large ledgers: it needs one bit of memory for each transaction. It reads the
+ * ledger's files twice, and merges them with the rows of drtest_ledger, which come in order. */
 struct presence_cursor {
 	void *arg;
-	/* Ascending by (worker, seq). 1: one, 0: the end, -1: error. */
+	/* The next row, in ascending order of (worker, seq). 1: a row; 0: the end; -1: error. */
 	int (*next)(void *arg, uint32_t *worker, uint64_t *seq, struct err *e);
 };
-/* p: cluster, limit, before, disaster and point are set; txn stays empty. lost_path: a JSON line
- * for each acknowledged transaction that is lost, NULL: none wanted; the file is there only when
- * something was lost. */
+/* p: the caller has set cluster, limit, before, disaster_* and point; txn stays empty. lost_path: a
+ * file for a JSON line about each acknowledged transaction that is lost, created only if there is
+ * one; NULL: none. */
 int verify_stream_ledger(struct prefix *p, const char *ledger_dir, const struct presence_cursor *c,
 			 const char *lost_path, struct verify_result *r, struct err *e);
 
-/* At most 100 are kept. All texts may be NULL. */
+/* Adds a finding; at most 100 are kept. Each text may be NULL. */
 void verify_finding(struct verify_result *r, const char *kind, const char *table, int64_t id,
 		    const char *writer, const char *expected, const char *found);
 void verify_txn_text(const struct verify_txn *t, char *out, size_t room);

@@ -50,10 +50,7 @@ static void take_unnamed(struct stream *s)
 		return;
 	}
 	verify_closure_add(&s->closure, s->p, &t);
-	if (s->n_late == s->late_room)
-		s->late =
-			xreallocarray(s->late, s->late_room = s->late_room ? s->late_room * 2 : 64,
-				      sizeof(*s->late));
+	XGROW(s->late, s->n_late, s->late_room, 64);
 	s->late[s->n_late++] = t;
 }
 

@@ -79,9 +79,7 @@ static void add_floater(struct model_check *j, uint32_t txn, size_t *room)
 	f.in = p->has_evidence ? t->present : t->outcome == TXN_ACKED;
 	if (!f.in && !f.optional)
 		return;
-	if (j->n_floaters == *room)
-		j->floater = xreallocarray(j->floater, *room = *room ? *room * 2 : 16,
-					   sizeof(*j->floater));
+	XGROW(j->floater, j->n_floaters, *room, 16);
 	j->floater[j->n_floaters++] = f;
 }
 
@@ -184,10 +182,7 @@ static void hold_row(struct model_check *j, struct row_key key, const struct ver
 		j->r->rows_wrong += wrong;
 		return;
 	}
-	if (j->n_look == j->look_room)
-		j->look =
-			xreallocarray(j->look, j->look_room = j->look_room ? j->look_room * 2 : 256,
-				      sizeof(*j->look));
+	XGROW(j->look, j->n_look, j->look_room, 256);
 	j->look[j->n_look] =
 		(struct look_row){ .key = key, .found = found, .expected = want, .wrong = wrong };
 	if (row) {
@@ -272,9 +267,7 @@ void look_gather(struct model_check *j, const struct step *step, size_t n, bool 
 
 			if (!c || c->slot == UINT32_MAX || (only_wrong && !j->look[c->slot].wrong))
 				continue;
-			if (n_all == room)
-				all = xreallocarray(all, room = room ? room * 2 : 1024,
-						    sizeof(*all));
+			XGROW(all, n_all, room, 1024);
 			all[n_all++] = (struct look_op){ .look = c->slot,
 							 .step = (uint32_t)s,
 							 .op = row_op_of(&ops[i]) };

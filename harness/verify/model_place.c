@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/base/order.h"
 #include "harness/base/rng.h"
 #include "harness/base/xalloc.h"
 #include "harness/verify/model_check.h"
@@ -247,13 +248,6 @@ static void improve(struct group *g)
 	}
 	g->n_sequence = 0;
 	g->tries = 0;
-}
-
-static int by_size(const void *a, const void *b)
-{
-	size_t x = *(const size_t *)a, y = *(const size_t *)b;
-
-	return x < y ? -1 : x > y;
 }
 
 static void collect(struct group *g)

@@ -676,15 +676,9 @@ int lua_load_open(lua_State *L)
 
 	if (runtime_tools(runtime_of(L))->sysbench)
 		return lua_sysbench_open(L);
-	luaL_newmetatable(L, LOAD_METATABLE);
-	lua_pushcfunction(L, load_text);
-	lua_setfield(L, -2, "__tostring");
-	lua_newtable(L);
-	luaL_register(L, NULL, methods);
+	lua_class(L, LOAD_METATABLE, "load", load_text, methods);
 	lua_rename_method(L, "load", "lost", "wait_disconnected");
 	lua_rename_method(L, "load", "window", "interval");
-	lua_methods(L, "load");
-	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_pushcfunction(L, make);
 	return 1;

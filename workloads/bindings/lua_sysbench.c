@@ -371,12 +371,8 @@ int lua_sysbench_open(lua_State *L)
 		{ NULL, NULL },
 	};
 
-	luaL_newmetatable(L, LOAD_METATABLE);
-	lua_newtable(L);
-	luaL_register(L, NULL, methods);
+	lua_class(L, LOAD_METATABLE, "load of sysbench", NULL, methods);
 	lua_rename_method(L, "load", "lost", "wait_disconnected");
-	lua_methods(L, "load of sysbench");
-	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	lua_pushcfunction(L, make);
 	return 1;

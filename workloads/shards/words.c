@@ -47,10 +47,7 @@ static struct grown *find_file(struct load_words *w, const char *name)
 	for (size_t i = 0; i < w->n_files; i++)
 		if (!strcmp(w->file[i].name, name))
 			return &w->file[i];
-	if (w->n_files == w->files_room)
-		w->file = xreallocarray(w->file,
-					w->files_room = w->files_room ? w->files_room * 2 : 64,
-					sizeof(*w->file));
+	XGROW(w->file, w->n_files, w->files_room, 64);
 	g = &w->file[w->n_files++];
 	*g = (struct grown){ 0 };
 	snprintf(g->name, sizeof(g->name), "%s", name);
