@@ -174,7 +174,8 @@ static int inject(struct proxy *x, const char *const *words, size_t n, struct er
 	for (size_t i = 0; i < x->n; i++)
 		if (x->faults[i].state == FAULT_ACTIVE &&
 		    !strcmp(x->faults[i].ops->group, f.ops->group)) {
-			if (fault_heal(&x->faults[i], e) < 0) /* by hand the newer word counts */
+			if (fault_heal(&x->faults[i], e) <
+			    0) /* typed by hand: the latest one counts */
 				return -1;
 			at = i;
 		} else if (x->faults[i].state == FAULT_OVER) {
@@ -199,7 +200,7 @@ static void print_stats(struct proxy *x)
 	       st.stalled);
 }
 
-/* 1: end. */
+/* 1: the end. */
 static int run_line(struct proxy *x, char *line)
 {
 	const char *words[WORDS_MAX];
@@ -278,7 +279,7 @@ static int run_proxy(int argc, char **argv)
 		if (!fgets(line, sizeof(line), stdin)) {
 			if (isatty(0))
 				break;
-			input = false; /* a script that has said all: it stays until a signal */
+			input = false; /* the script has ended: the proxy stays until a signal */
 			continue;
 		}
 		if (run_line(&x, line))
@@ -291,30 +292,24 @@ static int run_proxy(int argc, char **argv)
 
 /* ---- processes */
 
-static bool works_in(int pid, const char *name)
+static bool works_in(pid_t pid, const char *name)
 {
-	char path[64], line[8192], want[80];
-	ssize_t n;
-	FILE *f;
+	struct strbuf line = STRBUF_INIT;
+	char want[80];
+	bool named = false;
 
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	n = (ssize_t)fread(line, 1, sizeof(line) - 1, f);
-	fclose(f);
-	for (ssize_t i = 0; i < n; i++)
-		if (!line[i])
-			line[i] = ' ';
-	line[n > 0 ? n : 0] = '\0';
+	proc_cmdline(pid, &line);
+	for (size_t i = 0; i < line.len; i++)
+		if (!line.buf[i])
+			line.buf[i] = ' ';
 	snprintf(want, sizeof(want), "/%s/", name);
-	for (char *p = line; (p = strstr(p, RUNS_DIR "/drtest-")); p++) {
+	for (char *p = line.buf; !named && (p = strstr(p, RUNS_DIR "/drtest-")); p++) {
 		char *slash = strchr(p + strlen(RUNS_DIR "/"), '/');
 
-		if (slash && !strncmp(slash, want, strlen(want)))
-			return proc_is_of_a_run(pid); /* and no editor of its log */
+		named = slash && !strncmp(slash, want, strlen(want));
 	}
-	return false;
+	strbuf_release(&line);
+	return named && proc_is_of_a_run(pid); /* and not an editor with its log */
 }
 
 static bool is_above_us(int pid)
@@ -325,7 +320,7 @@ static bool is_above_us(int pid)
 	return false;
 }
 
-/* By the shell that calls, or what it runs under in this session. */
+/* Was it started by the calling shell, or by one of that shell's parents in this session? */
 static bool started_by_callers(int pid)
 {
 	pid_t parent = proc_parent(pid);
@@ -333,8 +328,8 @@ static bool started_by_callers(int pid)
 	return parent > 1 && is_above_us(parent) && getsid(parent) == getsid(0);
 }
 
-/* Whom nobody means by accident: a process of a run of drtest; one of this user's own; for root,
- * whose are all that serve this machine, one that the calling shell has started. */
+/* Processes that are safe to act on: those of a drtest run, and this user's own; for root, who owns
+ * the services of the machine too, only those that the calling shell has started. */
 static int may_be_meant(int pid, bool foreign, struct err *e)
 {
 	char path[64];

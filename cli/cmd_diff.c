@@ -61,7 +61,7 @@ static void print_json(const struct compare_result *r)
 	json_decref(o);
 }
 
-/* A line for each table whose rows differ: the findings name but some. */
+/* A line for each table whose rows differ, since the findings name only some of them. */
 static void print_tables(const struct compare_result *r)
 {
 	for (size_t i = 0; i < r->n_tables; i++) {
@@ -81,7 +81,7 @@ static void print_tables(const struct compare_result *r)
 	}
 }
 
-/* What is no difference and has to be known. */
+/* Notes: not differences, but worth knowing. */
 static void print_rest(const struct compare_result *r)
 {
 	json_t *j;
@@ -419,7 +419,7 @@ static int parse(struct options *p, int argc, char **argv)
 	return rc;
 }
 
-/* What the file says, where the command line does not. */
+/* Takes settings from the file, unless the command line has them. */
 static int from_config(struct options *p, char **fix, struct err *e)
 {
 	struct compare_opts *o = &p->o;
@@ -461,7 +461,7 @@ static int from_config(struct options *p, char **fix, struct err *e)
 	return 0;
 }
 
-/* The SQL is always for b: for a, the sides change places. */
+/* The SQL is always for b; for a, swap the sides. */
 static void exchange(struct compare_opts *o)
 {
 	struct compare_opts t = *o;

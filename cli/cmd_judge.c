@@ -1,5 +1,5 @@
-/* drtest judge: a verdict over a drill that was made by hand: the load's ledger against a server,
- * every row against the load's model, one server against another. */
+/* drtest judge: the verdict on a manual drill. Compares the load's ledger with a server, every row
+ * with the load's model, and one server with another. */
 #include "cli/commands.h"
 
 #include <getopt.h>
@@ -127,7 +127,7 @@ static int parse(struct request *q, int argc, char **argv)
 
 struct ledger_seen {
 	size_t records;
-	/* the load was not told of the disaster: it was after the last acknowledgement */
+	/* the load did not record the disaster: it was after the last acknowledgement */
 	int64_t last_ack_us;
 };
 
@@ -183,8 +183,8 @@ static void add_check(struct verdicts *all, const char *name, enum verdict v, co
 	printf("        cannot see: %s\n", blind);
 }
 
-/* Every row that is wrong bears nobody's digits: so it looks where `prepare` or `run` drew from
- * another seed than the one that is told. */
+/* All wrong rows have values that no transaction wrote: that happens when `prepare` or `run` used
+ * another seed than the given one. */
 static bool foreign_digits(const json_t *findings)
 {
 	size_t i, n = json_array_size(findings);
@@ -195,7 +195,7 @@ static bool foreign_digits(const json_t *findings)
 	return n >= FOREIGN_MIN;
 }
 
-/* What the load was told, from the note beside its ledger; what is told here too has to be that. */
+/* Takes the load's options from the note beside its ledger; options given here must be the same. */
 static int take_note(struct request *q, struct load_note *n, struct err *e)
 {
 	int rc = load_note_read(q->ledger_dir, n, e);
@@ -292,7 +292,7 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 		if (check_model(&o, &r, e) < 0)
 			goto out;
 		strbuf_reset(&text);
-		/* the seed that nobody told is a guess, and no verdict is built on it */
+		/* a seed that was not given is a guess: no verdict may depend on it */
 		guessed = r.verdict == VERDICT_FAIL && foreign_digits(r.findings) && !q->seeded;
 		strbuf_addf(&text, "%s%s", r.evidence,
 			    guessed ? "; no writer with seed 42 wrote these rows: use --rand-seed "

@@ -32,7 +32,7 @@ const struct runtime_module scenario_modules[] = { BINDINGS_OF_HARNESS,
 						   { "fault", lua_fault_open, lua_fault_needs },
 						   { NULL, NULL, NULL } };
 
-/* What the command line fills. */
+/* The options from the command line. */
 struct request {
 	struct run_opts o;
 	struct run_outputs w;
@@ -72,7 +72,7 @@ static int take_set(void *into, const char *text, struct err *e)
 
 	if (run_tool_set(&q->o.tools, text) > 0)
 		return 0;
-	if (!strncmp(text, "tidb_version=", 13)) /* the ground's, not the scenario's */
+	if (!strncmp(text, "tidb_version=", 13)) /* for the ground, not the scenario */
 		return take_version(into, text + 13, e);
 	if (!strchr(text, '=') || *text == '=')
 		return option_wants(e, text, "name=value");
@@ -88,7 +88,7 @@ static int take_max_rpo(void *into, const char *text, struct err *e)
 
 	if (*text && text[strspn(text, "0123456789")] == '\0' && strlen(text) < 16)
 		o->max_lost = strtoll(text, NULL, 10);
-	else if (!text[strspn(text, "0123456789.")] || /* "1.5": neither of both */
+	else if (!text[strspn(text, "0123456789.")] || /* "1.5": neither */
 		 (o->max_rpo_ms = duration_parse_ms(text)) < 0)
 		return option_wants(e, text,
 				    "a time such as 5s (the data-loss window), or a number of lost "
@@ -204,7 +204,8 @@ static bool is_suite(const char *file)
 	return is;
 }
 
-/* What the run leaves; its exit code, or that of reports that could not be written. */
+/* Writes the reports. Returns the run's exit code, or that of a report that could not be written.
+ */
 static int report_run(const struct run_opts *o, const struct run_outputs *w, const char *dir,
 		      int code)
 {
@@ -217,7 +218,7 @@ static int report_run(const struct run_opts *o, const struct run_outputs *w, con
 		fprintf(stderr, "drtest: reports: %s\n", e.text);
 		code = code ? code : EXIT_ENV;
 	}
-	if (w->json) { /* the verdict is told, whatever could not be written */
+	if (w->json) { /* print the verdict even if a report could not be written */
 		struct strbuf text = STRBUF_INIT;
 		char *path = xstrfmt("%s/result.json", dir);
 
@@ -228,17 +229,17 @@ static int report_run(const struct run_opts *o, const struct run_outputs *w, con
 	} else {
 		report_verdict(dir, stdout, report_colors(stdout), &e);
 	}
-	/* a suite tells of its runs itself */
+	/* a suite prints its runs itself */
 	if (!w->json && !w->folder_file && report_ci(dir, stdout, &h) < 0)
 		fprintf(stderr, "drtest: %s\n", h.text);
-	/* an index of what is on disk: the verdict stands without it */
+	/* only an index of what is on disk: the verdict does not depend on it */
 	if (run_history_add(o->out, dir, &h) < 0)
 		fprintf(stderr, "drtest: the run is not in the history: %s\n", h.text);
 	return code;
 }
 
-/* Runs, makes the reports, adds the run to the history; the exit code. *run_dir: the run folder,
- * the caller's to free; NULL: none was made. */
+/* Runs the scenario, writes the reports, adds the run to the history. Returns the exit code.
+ * *run_dir: the run directory, which the caller frees; NULL: none was created. */
 static int run_with_reports(const struct run_opts *o, const struct run_outputs *w, char **run_dir)
 {
 	struct err e = ERR_INIT;
@@ -263,7 +264,7 @@ static int run_with_reports(const struct run_opts *o, const struct run_outputs *
 
 int cmd_run(int argc, char **argv)
 {
-	struct command_def c = command; /* of the command that the user typed */
+	struct command_def c = command; /* from the command that the user typed */
 	struct request q = { .o = { .out = "runs",
 				    .seed = 42,
 				    .timeout_ms = 30 * 60 * 1000,
@@ -294,7 +295,7 @@ int cmd_run(int argc, char **argv)
 	o->set = q.set;
 	o->store = q.store ? RUN_STORE_FILE : RUN_STORE_S3;
 	o->quiet = q.w.json;
-	if (!o->ground) /* who names clusters means these */
+	if (!o->ground) /* whoever names a clusters file means these clusters */
 		o->ground = o->clusters ? &ground_attach : ground_default();
 	if (o->clusters && !o->ground->use_file) {
 		fprintf(stderr,

@@ -18,8 +18,8 @@
 #define INSIST_NS INT64_C(10000000000)
 #define QUIET_ROUNDS 100
 
-/* Lua that computes without end in prepare(), or while the load is read, hears of no signal:
- * whoever insists on the end long after the first gets it. */
+/* An endless loop in Lua, in prepare() or while the load is read, does not notice the cancellation:
+ * a second signal some time after the first one ends the process. */
 static void on_signal(int signo)
 {
 	static volatile int64_t first_ns;
@@ -52,8 +52,8 @@ static void print_interval(const struct load_run *r, struct load *l, int64_t sta
 	*before = *now;
 }
 
-/* On stderr, where it begins and where it ends: the server, or the load's own locks, hold everybody
- * up. */
+/* Reports on stderr when no transaction has succeeded for a while (the server is stalled, or the
+ * load waits for its own locks), and when they succeed again. */
 static void tell_quiet(const struct load_run *r, struct load *l, bool *quiet)
 {
 	struct load_quiet q;
@@ -70,7 +70,8 @@ static void tell_quiet(const struct load_run *r, struct load *l, bool *quiet)
 	*quiet = q.now_ms > 0;
 }
 
-/* What a shard leaves at the rendezvous. failed: by *why; -1: it could not be left, why is told. */
+/* Leaves the shard's result at the rendezvous. failed: *why says why. -1: it could not be written;
+ * *why says so unless it has a reason already. */
 static int leave(const struct load_run *r, struct load_words *words, const struct load_total *t,
 		 bool failed, bool interrupted, struct err *why)
 {
@@ -88,18 +89,18 @@ static int leave(const struct load_run *r, struct load_words *words, const struc
 	return rc;
 }
 
-/* What a run measures. */
+/* The totals of a run. */
 struct measured {
-	struct load_total now, before; /* before: what `now` was an interval ago */
+	struct load_total now, before; /* before: `now` of the previous interval */
 	struct load_total span;        /* the last interval: the difference of the two */
-	struct load_total warm;        /* what is to be subtracted: all up to the warm-up's end */
+	struct load_total warm;        /* at the end of the warm-up: to be subtracted */
 	bool all_lost;                 /* no worker has a connection any more */
 };
 
-/* When a run does what, on the monotonic clock; INT64_MAX: never. */
+/* The times of a run, CLOCK_MONOTONIC; INT64_MAX: never. */
 struct timetable {
 	int64_t start_ns, warm_ns, end_ns;
-	int64_t next_ns, step_ns; /* the next line of figures, and the time between two */
+	int64_t next_ns, step_ns; /* the next line of figures; the interval */
 };
 
 static struct timetable plan_times(const struct load_run *r)
@@ -119,8 +120,8 @@ static struct timetable plan_times(const struct load_run *r)
 	return t;
 }
 
-/* Until the time is over, all workers have ended, a signal comes, or the search ends the run:
- * that moment is t->end_ns then. 0, or -1 with *why: the search can no longer be followed. */
+/* Returns when the time is over, all workers have ended, a signal arrives, or the search ends the
+ * run, and sets t->end_ns to that moment. -1 with *why: the search can't be followed any more. */
 static int watch_load(const struct load_run *r, struct load *l, struct timetable *t,
 		      struct measured *m, struct load_words *words, struct err *why)
 {
@@ -161,7 +162,7 @@ static int end_load(const struct load_run *r, struct load *l, const struct timet
 {
 	int rc;
 
-	/* the search's silence, if it was that, is told before what the end brings */
+	/* if the search fell silent, report that rather than an error of the end */
 	rc = load_stop(l, deadline_in_ms(STOP_MS), watched < 0 ? NULL : why);
 	if (watched < 0)
 		rc = -1;
@@ -179,7 +180,7 @@ static int end_load(const struct load_run *r, struct load *l, const struct timet
 	return rc;
 }
 
-/* error: NULL, or why the run failed: the figures up to there are shown. */
+/* error: why the run failed (the figures up to then are printed), or NULL. */
 static void print_total(const struct load_run *r, struct load_total *total, const char *error)
 {
 	if (r->json) {
@@ -227,7 +228,7 @@ out:
 	return rc;
 }
 
-/* The search hears at once why a shard of its did not begin. */
+/* Tells the search at once why this shard did not start. */
 static void leave_failure(const struct load_run *r, const struct err *why)
 {
 	struct load_total *none = xcalloc(1, sizeof(*none));
@@ -248,7 +249,7 @@ static void print_condition(void *arg, const char *condition, const char *rows)
 	printf("%s  %s%s%s\n", *rows ? "FAIL" : "ok  ", condition, *rows ? ": found " : "", rows);
 }
 
-/* Nothing is written for a run whose ledger could not be judged. */
+/* Checks the load first, so that no ledger is written for a run that could not be judged. */
 static int begin_ledger(const struct load_run *r, struct err *e)
 {
 	struct load_opts bare = r->o;

@@ -1,5 +1,5 @@
-/* Options of `drtest load`, named as sysbench names them: from the command line, and from
- * sysbench's configuration files. */
+/* Options of `drtest load`, with sysbench's names: from the command line, and from sysbench's
+ * configuration files. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "workloads/script.h"
 #include "workloads/shards/follow.h"
 
-/* An option that this program does not have may be the load's own: it says so if not. */
+/* An option that is not drtest's may be the load's own; if it is not, the load reports it. */
 static int take_own(struct load_run *r, const char *name, const char *arg)
 {
 	char *set, *p;
@@ -47,8 +47,8 @@ static int take_shard(void *into, const char *arg, struct err *e)
 	return 0;
 }
 
-/* sysbench's on and off, and the words that newer versions have. Whether there is TLS is never left
- * to the server. */
+/* sysbench's on and off, and the values of newer versions. The server never decides whether TLS is
+ * used. */
 static int take_tls(void *into, const char *arg, struct err *e)
 {
 	struct load_run *r = into;
@@ -88,7 +88,7 @@ static int take_set(void *into, const char *arg, struct err *e)
 	return rc < 0 ? err_set(e, ERR_USAGE, 0, "too many") : 0;
 }
 
-/* One packet, once it is asked for, stays. */
+/* Once requested, one packet is kept. */
 static int take_statements(void *into, const char *arg, const char *prepared, const char *text,
 			   struct err *e)
 {
@@ -233,7 +233,7 @@ static const struct option_def options[] = {
 	  "what it says: it tells the load's size, rates and end",
 	  AT(follow) },
 	{ "json", OPTION_ON_OFF, NULL, "print the final report as JSON", AT(json) },
-	/* sysbench's, and an earlier name of db-ps-mode */
+	/* sysbench's name, and an earlier name of db-ps-mode */
 	{ "db-driver", OPTION_TAKE, "mysql", NULL, .take = take_driver },
 	{ "protocol", OPTION_TAKE, "prepared|text", NULL, .take = take_protocol },
 	{ 0 },
@@ -297,7 +297,7 @@ static int no_option(const char *name)
 	return 2;
 }
 
-/* What is left is the load's own, or sysbench's and as it is here anyway; or nobody's. */
+/* Any other option is the load's own, or one of sysbench's that has no effect here, or unknown. */
 static int keep_own_options(struct load_run *r)
 {
 	size_t kept = 0, i;
@@ -307,7 +307,7 @@ static int keep_own_options(struct load_run *r)
 		char *set = r->set[i], *eq = strchr(set, '='), name[64];
 
 		snprintf(name, sizeof(name), "%.*s", (int)(eq - set), set);
-		/* a load that can't be read is told later */
+		/* a load that can't be read is reported later */
 		if (script_has_option(r->name, name)) {
 			r->set[kept++] = set;
 			continue;
@@ -344,8 +344,8 @@ static char *keep(struct load_run *r, char *text)
 	return r->kept[r->n_kept++] = text;
 }
 
-/* sysbench's configuration: key=value, with or without "--", '_' for '-'; '#' at a line's begin or
- * after a blank starts a comment. */
+/* sysbench's configuration files: key=value, with or without "--", '_' or '-'; '#' at the start of
+ * a line or after a blank starts a comment. */
 static int read_config(struct load_run *r, const char *path)
 {
 	FILE *f = fopen(path, "r");
@@ -407,7 +407,7 @@ static int read_config(struct load_run *r, const char *path)
 	}
 	rc = 0;
 out:
-	memset(line, 0, sizeof(line)); /* it may have held a password */
+	memset(line, 0, sizeof(line)); /* it may have had a password */
 	fclose(f);
 	return rc;
 }
@@ -431,8 +431,8 @@ static int give_help(const char *load)
 	return rc;
 }
 
-/* One pass over the arguments. config: only --config-file is looked at, since the command line goes
- * before it. */
+/* One pass over the arguments. config: only look for --config-file, since the command line
+ * overrides that file. */
 static const char *const verbs[] = { "prepare", "run", "check", "cleanup" };
 
 static bool is_verb(const char *word)
@@ -496,7 +496,7 @@ static int pass(struct load_run *r, int argc, char **argv, bool config)
 		if (take(r, name, value) < 0)
 			return 2;
 		if (!strcmp(name, "mysql-password"))
-			/* out of the process list, as far as that goes */
+			/* remove it from the process list, as far as possible */
 			memset(value, '*', strlen(value));
 	}
 	if (config)
@@ -527,7 +527,7 @@ static bool is_given(const struct load_run *r, const char *name)
 	return false;
 }
 
-/* 0, or 2: a follower was told what the search tells it, or what it must not be led to. */
+/* 0, or 2: with --follow the search decides this option, or it is not allowed. */
 static int check_follow(const struct load_run *r)
 {
 	static const char *const told[] = { "mysql-db", "tables",      "load-tables", "table-size",

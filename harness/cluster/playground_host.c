@@ -14,6 +14,7 @@
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
 
+#define META_BYTES_MAX 65536
 #define SPACE_BYTES_MIN ((int64_t)4 << 30)
 
 char *playground_tiup_home(void)
@@ -197,7 +198,7 @@ static int clean_one(void *arg, const char *tag, struct err *e)
 		fs_list(k->runs, is_run_of, &run, NULL);
 	if (!run) /* it lives, or is kept */
 		goto out;
-	if (fs_read_file(file, PLAYGROUND_CMDLINE_BYTES_MAX, &meta, NULL) < 0 ||
+	if (fs_read_file(file, META_BYTES_MAX, &meta, NULL) < 0 ||
 	    playground_meta_pid(meta.buf, meta.len, &pid) < 0)
 		pid = 0;
 	if (pid && is_in_use(pid))

@@ -11,7 +11,6 @@
 /* to TiCDC, from 8.5.4 on */
 #define PLAYGROUND_NEW_TICDC ((char *)"TICDC_NEWARCH=true")
 #define PLAYGROUND_KILL_MS 20000
-#define PLAYGROUND_CMDLINE_BYTES_MAX 65536
 
 struct component {
 	pid_t pid;

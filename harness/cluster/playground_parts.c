@@ -27,7 +27,7 @@ bool playground_belongs(const char *cmdline, size_t n, const char *data)
 unsigned playground_components(const struct playground *p,
 			       struct component out[PLAYGROUND_COMPONENTS_MAX])
 {
-	char *data = xstrfmt("%s/", p->data), path[64];
+	char *data = xstrfmt("%s/", p->data);
 	struct strbuf cmdline = STRBUF_INIT;
 	struct dirent *d;
 	DIR *proc = opendir("/proc");
@@ -38,10 +38,9 @@ unsigned playground_components(const struct playground *p,
 
 		if (pid <= 0)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
 		strbuf_reset(&cmdline);
-		if (fs_read_file(path, PLAYGROUND_CMDLINE_BYTES_MAX, &cmdline, NULL) < 0 ||
-		    !cmdline.len || !playground_belongs(cmdline.buf, cmdline.len, data))
+		if (proc_cmdline(pid, &cmdline) < 0 || !cmdline.len ||
+		    !playground_belongs(cmdline.buf, cmdline.len, data))
 			continue;
 		out[n].pid = pid;
 		if (playground_component_parse(&out[n].is, cmdline.buf, cmdline.len) == 0)
@@ -111,11 +110,8 @@ static unsigned choose_components(const struct playground *p, enum cluster_part 
 
 static void remember_ticdc(struct playground *p, pid_t pid)
 {
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
 	strbuf_reset(&p->ticdc_argv);
-	if (fs_read_file(path, PLAYGROUND_CMDLINE_BYTES_MAX, &p->ticdc_argv, NULL) < 0)
+	if (proc_cmdline(pid, &p->ticdc_argv) < 0)
 		strbuf_reset(&p->ticdc_argv);
 }
 

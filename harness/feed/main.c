@@ -1,5 +1,6 @@
-/* The process: reads, waits for commit TSOs, hands rows to log and sink, DDLs to their queue. One
- * thread; the sink and the DDLs have their own. */
+/* The changefeed's process: reads the binary log, waits for commit TSOs, and passes rows to the
+ * redo log and the sink, DDLs to their queue. One thread; the sink and the DDLs have threads of
+ * their own. */
 #include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
@@ -23,15 +24,15 @@
 #define NO_SUCH_TABLE 1146
 #define NO_SUCH_DATABASE 1049
 #define SOURCE_OUT_MS 60000
-/* a commit without a TSO for this long is worth a line */
+/* log a line if a commit has had no TSO for this long */
 #define MAP_QUIET_MS 10000
 #define STOP_DRAIN_MS 20000
-/* of one transaction, in the binary log's reader */
+/* of one transaction, in the reader of the binary log */
 #define TXN_MEMORY_BYTES ((size_t)12 << 20)
 #define SINK_MEMORY_BYTES ((size_t)8 << 20)
 /* the primary ends a dump when its namesake's begins */
 #define SAME_ID 4052
-/* where a TiCDC server would be: names of log files carry it */
+/* in the place of a TiCDC server's capture id, in the names of log files */
 #define CAPTURE "127.0.0.1:8300"
 
 static volatile sig_atomic_t stop_signal;
@@ -138,7 +139,8 @@ static int open_source(struct feed_run *r, uint64_t after_seq, struct err *e)
 	return r->binlog ? 0 : err_wrap(e, "source");
 }
 
-/* What a killed feed of this name left running on the secondary ends before our first write. */
+/* Before our first write, end what a killed changefeed of this name still executes on the
+ * secondary. */
 static int fence_namesake(struct feed_run *r, struct err *e)
 {
 	struct sql *s = sql_open(&r->o.sink, deadline_in_ms(CONNECT_MS), e);
@@ -156,7 +158,7 @@ static int fence_namesake(struct feed_run *r, struct err *e)
 	return rc < 0 ? err_wrap(e, "sink") : 0;
 }
 
-/* Two changefeeds in one place would be taken for one log by every reader. */
+/* Every reader would take the files of two changefeeds in one place for one log. */
 static int place_is_ours(struct feed_run *r, struct err *e)
 {
 	struct redo_feed ours = { .name_space = "default" };
@@ -212,7 +214,7 @@ static void sink_waits(void *board, unsigned worker, const char *on)
 }
 
 /* An earlier changefeed of this name may have left its record of rows without a key on the
- * secondary. It goes before this one's first meta is there: from then on the record is its own. */
+ * secondary. Remove it before our first meta is written: from then on the record is ours. */
 static int forget_keyless(struct feed_run *r, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
@@ -246,7 +248,8 @@ static int feed_open(struct feed_run *r, struct err *e)
 	r->map = tso_map_open(r->o.tso_map, e);
 	if (!r->map || open_log(r, e) < 0)
 		return -1;
-	/* without a log the checkpoint is in the secondary; with one it may be away */
+	/* without a redo log the checkpoint is on the secondary; with one, the secondary may be
+	 * unavailable */
 	if (!r->store &&
 	    (fence_namesake(r, e) < 0 || schemas_connect(r, deadline_in_ms(CONNECT_MS), e) < 0 ||
 	     resume_prepare(r, e) < 0))
@@ -290,7 +293,7 @@ static int feed_open(struct feed_run *r, struct err *e)
 	return feed_meta(r, e);
 }
 
-/* 1: *ts is set; 0: we are asked to end; -1: error. */
+/* 1: *ts is set; 0: the process was asked to end; -1: error. */
 static int wait_for_tso(struct feed_run *r, uint64_t seq, tso_t *ts, struct err *e)
 {
 	struct deadline quiet = deadline_in_ms(MAP_QUIET_MS);
@@ -330,8 +333,8 @@ static struct redo_bytes bytes_of(const char *text)
 	return (struct redo_bytes){ .p = text, .n = (uint32_t)strlen(text) };
 }
 
-/* The engine that a CREATE TABLE without one got: default_storage_engine is in no event. A table
- * that is gone by now has none. */
+/* The engine of a CREATE TABLE that names none: events do not have default_storage_engine, so ask
+ * the primary; a table that was dropped meanwhile has no answer. */
 static void add_engine(struct feed_run *r, const struct binlog_txn *t, struct ddl_session *session)
 {
 	struct strbuf q = STRBUF_INIT, engine = STRBUF_INIT;
@@ -356,7 +359,7 @@ static void add_engine(struct feed_run *r, const struct binlog_txn *t, struct dd
 	strbuf_release(&q);
 }
 
-/* What its event tells of a DDL's session, and what is known besides. */
+/* The session of a DDL: from its event, and what else is known. */
 static struct ddl_session session_of(struct feed_run *r, const struct binlog_txn *t)
 {
 	struct ddl_session session = *t->ddl_session;
@@ -364,13 +367,13 @@ static struct ddl_session session_of(struct feed_run *r, const struct binlog_txn
 	if (!strcmp(session.time_zone, "SYSTEM") && r->system_zone[0])
 		snprintf(session.time_zone, sizeof(session.time_zone), "%s", r->system_zone);
 	add_engine(r, t, &session);
-	/* a view may stand on a function, which is not carried; then the view is left out too */
+	/* a view may use a function, which is not replicated; then the view is left out too */
 	session.may_fail = t->ddl_type == DDL_CREATE_VIEW || t->ddl_type == DDL_DROP_VIEW ||
 			   left_out_is_about(&r->left, t);
 	return session;
 }
 
-/* A DDL as log and secondary get it. */
+/* The DDL for the redo log and the secondary. */
 struct told {
 	struct binlog_txn t;
 	struct ddl_words words;
@@ -383,7 +386,7 @@ static void told_release(struct told *d)
 	strbuf_release(&d->query);
 }
 
-/* What is left of a RENAME TABLE without temporary tables. 0: nothing. */
+/* A RENAME TABLE without its temporary tables. 0: nothing is left. */
 static int without_temporary(struct told *d, struct feed_run *r, struct err *e)
 {
 	struct binlog_opts o = reader_opts(r, 0);
@@ -401,7 +404,7 @@ static int without_temporary(struct told *d, struct feed_run *r, struct err *e)
 	return 1;
 }
 
-/* 1: there is something to tell; 0: nothing. Either way to be released. */
+/* 1: there is something to replicate; 0: nothing. The caller releases it in both cases. */
 static int told_init(struct told *d, struct feed_run *r, const struct binlog_txn *t, struct err *e)
 {
 	bool elsewhere = strcmp(t->ddl_db, t->ddl_table_db) != 0;
@@ -448,8 +451,8 @@ static int told_add(struct feed_run *r, const struct told *d, tso_t ts, struct e
 	return rc;
 }
 
-/* It goes to the log and to the secondary's DDLs, and the reader goes on: the rows behind it wait
- * in the sink. */
+/* Adds it to the redo log and to the DDLs for the secondary. The reader continues: the rows after
+ * it wait in the sink. */
 static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, struct err *e)
 {
 	struct told d;
@@ -470,8 +473,8 @@ static int on_ddl(struct feed_run *r, const struct binlog_txn *t, tso_t ts, stru
 	return rc;
 }
 
-/* What lies at the checkpoint itself is in the secondary, but for a DDL that may have been cut off
- * before it ran. */
+/* The secondary has everything up to and including the checkpoint, except perhaps a DDL with that
+ * commitTs that was not executed yet. */
 static int on_start_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 {
 	if (t->is_ddl && t->ddl_type && r->ddl_ts && t->gtid_seq == r->start_seq) {
@@ -497,7 +500,8 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 
 	if (t->gtid_seq <= r->read_seq)
 		return on_start_txn(r, t, e);
-	r->ddl_ts = 0; /* what was at the checkpoint has passed, or the source has it no more */
+	r->ddl_ts =
+		0; /* the reader is past the checkpoint, or the primary does not have it any more */
 	rc = wait_for_tso(r, t->gtid_seq, &ts, e);
 	if (rc <= 0)
 		return rc;
@@ -517,8 +521,8 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 			t->rows[i].commit_ts = ts;
 			t->rows[i].start_ts = ts - 1;
 		}
-		/* a huge transaction begins a log file of its own, so that its beginning can be
-		 * taken back */
+		/* a huge transaction starts a log file of its own, so that its first part can be
+		 * removed again */
 		if (t->more && !r->partial && feed_flush(r, e) < 0)
 			return -1;
 		bool whole = !t->more && !r->partial;
@@ -537,14 +541,15 @@ static int on_txn(struct feed_run *r, const struct binlog_txn *t, struct err *e)
 	}
 	if (!t->more)
 		read_to(r, t->gtid_seq, ts);
-	/* the rows behind it wait for it */
+	/* the rows after it wait for it */
 	if (t->is_ddl && t->ddl_type && (feed_flush(r, e) < 0 || feed_meta(r, e) < 0))
 		return -1;
 	return feed_throttle(r, e);
 }
 
-/* The primary's connection was lost: again from behind the last whole transaction. What came of a
- * cut-off one comes once more: it is taken out of the log; the sink takes it twice. */
+/* The connection to the primary was lost: read again from after the last complete transaction. An
+ * incomplete one is read again from its start: its rows are removed from the redo log, and the sink
+ * applies them twice. */
 static int reopen_source(struct feed_run *r, struct err *e)
 {
 	struct deadline d = deadline_in_ms(SOURCE_OUT_MS);
@@ -633,7 +638,7 @@ static int all_applied(struct feed_run *r, struct err *e)
 	       feed_sink_progress(r->sink).checkpoint >= r->meta_resolved;
 }
 
-/* The orderly end: nothing that was read to its end is left unsaid. */
+/* The orderly end: flush and publish everything that was read completely. */
 static int feed_finish(struct feed_run *r, struct err *e)
 {
 	struct deadline d = deadline_in_ms(STOP_DRAIN_MS);
@@ -656,7 +661,7 @@ static int feed_finish(struct feed_run *r, struct err *e)
 	return 0;
 }
 
-/* All but the options and what the next beginning has to know. */
+/* Releases everything except the options and what the next start has to know. */
 static void feed_close(struct feed_run *r)
 {
 	feed_ddls_free(r->ddls);
@@ -695,7 +700,8 @@ int feed_main(const struct feed_opts *o)
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGPIPE, &ignore, NULL);
-	/* many short-lived buffers in a few threads: arenas of their own would only hold memory */
+	/* a few threads with many short-lived buffers: one malloc arena for each would only waste
+	 * memory */
 	mallopt(M_ARENA_MAX, 2);
 	if (feed_opts_check(&r.o, &e) < 0) {
 		feed_log("error", "%s", e.text);

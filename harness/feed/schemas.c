@@ -1,13 +1,13 @@
-/* The structure of a table where the log is read: from the primary, and from the log's own table
- * map. The primary may be ahead of the reader by a DDL, so what it gives is sure only when the log
- * was read to the primary's position of that moment without one (horizon_seq). Until then the map
- * tells what it can (map_schema.h), and for the rest more is taken for a unique key than may be
- * one. So a secondary that is slow, stands still or is dead holds up the sink alone.
- *
- * A table without a primary key is another matter: the map has none of its keys. The secondary has
- * them, once it has executed what was read before: it is asked while it answers, else the primary,
- * and nothing is announced before the log was read to its horizon. If a DDL comes before, all
- * begins again at the checkpoint, and for that table the reader waits for the secondary. */
+/* The structure of a table at the reader's position in the binary log, from the primary and from
+ * the table map in the log. The primary may be a DDL ahead of the reader, so its structure is
+ * certain only when the reader reaches the position that the primary had then, without a DDL in
+ * between (horizon_seq). Until then the map is used as far as it goes (map_schema.h), and every key
+ * that might be unique is treated as unique. So a secondary that is slow, stalled or dead delays
+ * only the sink. A table without a primary key is different: the map has none of its keys. The
+ * secondary has them, as soon as it has executed what was read before: it is asked while it
+ * responds, otherwise the primary, and no watermark advances until the reader is past the horizon.
+ * If a DDL comes first, the changefeed restarts at the checkpoint, and the reader waits for the
+ * secondary at that table. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,15 +22,17 @@
 #include "harness/sql/lex.h"
 
 #define RECONNECT_MS 60000
-/* a secondary that does not answer, and gets nowhere with its DDLs, for this long stands still */
+/* a secondary that has not responded, nor finished a DDL, for this long is stalled */
 #define STILL_MS 1000
 
 struct feed_schema {
 	struct feed_schema *next;
-	uint64_t horizon_seq;  /* of the primary when it gave it; 0: the secondary's, sure */
-	struct table_schema t; /* no columns: it is not there any more */
+	uint64_t horizon_seq;  /* the primary's position when it returned the structure; 0: certain,
+				  from the secondary */
+	struct table_schema t; /* no columns: the table does not exist any more */
 	bool by_map;
-	struct table_schema wide; /* by the map, until the log was read to the horizon; or zeroed */
+	struct table_schema
+		wide; /* from the map, until the reader is past the horizon; else zeroed */
 };
 
 int schemas_connect(struct feed_run *r, struct deadline d, struct err *e)
@@ -109,7 +111,7 @@ static const struct table_schema *schema_ask(struct feed_run *r, struct sql *s, 
 	return &f->t;
 }
 
-/* The primary's position: all that it has committed. */
+/* The primary's position: everything it has committed. */
 static int read_position(struct feed_run *r, uint64_t *seq, struct err *e)
 {
 	struct strbuf gtid = STRBUF_INIT;
@@ -121,7 +123,7 @@ static int read_position(struct feed_run *r, uint64_t *seq, struct err *e)
 	return rc < 0 ? -1 : 0;
 }
 
-/* NULL with ERR_GONE: the reader connects again. */
+/* NULL with ERR_GONE: the reader reconnects. */
 static const struct table_schema *from_primary(struct feed_run *r, const char *db,
 					       const char *table, struct err *e)
 {
@@ -145,7 +147,7 @@ static const struct table_schema *from_primary(struct feed_run *r, const char *d
 	return t;
 }
 
-/* It has executed every DDL that was read, when none waits. */
+/* Whether the secondary has executed every DDL that was read. */
 static bool secondary_is_here(struct feed_run *r)
 {
 	struct feed_ddls_state d = feed_ddls_state(r->ddls);
@@ -198,8 +200,8 @@ static int begin_again(struct feed_run *r, const char *db, const char *table, st
 		db, table);
 }
 
-/* The secondary gets to the reader's place only when what was read is announced, which waits for
- * what is not sure. */
+/* The secondary reaches the reader's position only when watermarks advance, and they wait for
+ * uncertain structures. */
 static int may_wait_for_secondary(struct feed_run *r, const char *db, const char *table,
 				  struct err *e)
 {
@@ -219,7 +221,7 @@ static int may_wait_for_secondary(struct feed_run *r, const char *db, const char
 	return sure ? 0 : begin_again(r, db, table, e);
 }
 
-/* Waits until the secondary is where the reader is: the log waits with it. */
+/* Waits until the secondary is at the reader's position; the redo log waits too. */
 static const struct table_schema *from_secondary(struct feed_run *r, const char *db,
 						 const char *table, struct err *e)
 {
@@ -266,8 +268,8 @@ static bool same_reached(struct feed_reached a, struct feed_reached b)
 	return a.checkpoint == b.checkpoint && a.ddls == b.ddls;
 }
 
-/* While the secondary gets on with what was read it is waited for. 1: it is here and answers, 0: it
- * stands still, -1: error. */
+/* Waits while the secondary makes progress. 1: it is at the reader's position and responds; 0: it
+ * is stalled; -1: error. */
 static int wait_for_secondary(struct feed_run *r, struct err *e)
 {
 	struct feed_reached last = has_reached(r), now;
@@ -302,7 +304,7 @@ static const struct table_schema *ask(struct feed_run *r, const char *db, const 
 	const struct table_schema *t = NULL;
 	int rc;
 
-	/* rows are asked for: no DDL lies at the checkpoint that we resumed at, or it has passed */
+	/* rows are being read, so there is no DDL at the checkpoint, or the reader is past it */
 	r->ddl_ts = 0;
 	if (attempt || is_unsure(r, db, table)) {
 		schema_drop(r, db, table);
@@ -317,14 +319,14 @@ static const struct table_schema *ask(struct feed_run *r, const char *db, const 
 		*e = (struct err)ERR_INIT;
 		t = from_primary(r, db, table, e);
 	}
-	if (!t && e->kind == ERR_NOT_FOUND && !rc) { /* it was dropped or renamed since */
+	if (!t && e->kind == ERR_NOT_FOUND && !rc) { /* it was dropped or renamed meanwhile */
 		*e = (struct err)ERR_INIT;
 		t = from_secondary(r, db, table, e);
 	}
 	return t;
 }
 
-/* What the primary has by now; without columns where it has the table no more. */
+/* The primary's structure; without columns if it does not have the table any more. */
 static struct feed_schema *primary_now(struct feed_run *r, const char *db, const char *table,
 				       struct err *e)
 {
@@ -352,13 +354,13 @@ static struct feed_schema *primary_now(struct feed_run *r, const char *db, const
 	return f;
 }
 
-/* attempt 1: what the primary gave does not fit. */
+/* attempt 1: the primary's structure does not fit the rows. */
 static const struct table_schema *by_map(struct feed_run *r, const struct table_map *m, int attempt,
 					 struct err *e)
 {
 	struct feed_schema *f = primary_now(r, m->db, m->table, e);
 
-	/* rows are asked for: no DDL lies at the checkpoint that we resumed at, or it has passed */
+	/* rows are being read, so there is no DDL at the checkpoint, or the reader is past it */
 	r->ddl_ts = 0;
 	if (!f)
 		return NULL;
@@ -432,7 +434,7 @@ void feed_schemas_forget(struct feed_run *r)
 	}
 }
 
-/* Does the statement name it, or its database? */
+/* Does the statement name the table, or its database? */
 static bool statement_names(const struct binlog_txn *ddl, const char *db, const char *table)
 {
 	struct lex x = { .p = ddl->ddl_query, .end = ddl->ddl_query + strlen(ddl->ddl_query) };
@@ -449,7 +451,7 @@ static bool statement_names(const struct binlog_txn *ddl, const char *db, const 
 int feed_schemas_sure(struct feed_run *r, const struct binlog_txn *ddl, struct err *e)
 {
 	for (size_t i = r->n_unsure; i-- > 0;)
-		/* from here on the primary may know it again */
+		/* from here on the primary's structure may be right again */
 		if (statement_names(ddl, r->unsure[i].db, r->unsure[i].table)) {
 			free(r->unsure[i].db);
 			free(r->unsure[i].table);

@@ -1,4 +1,4 @@
-/* The sink's workers: each takes what was released of its tables and applies it, batch by batch. */
+/* The sink's workers: each applies the released rows of its tables, batch by batch. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,16 +15,16 @@
 #include "harness/sql/keyless.h"
 #include "harness/sql/literal.h"
 
-/* a lost secondary is waited for this long, as TiCDC does */
+/* how long to wait for a lost secondary, as TiCDC does */
 #define RECONNECT_MS (30 * 60 * 1000)
 #define CONNECT_MS 10000
 #define CONFLICT_TRIES 10
 #define LOST_TRIES 10
-#define CHECK_ROWS 64 /* of generated columns, in one question */
+#define CHECK_ROWS 64 /* generated columns checked with one query */
 #define CHECK_BYTES ((size_t)64 << 10)
 #define BATCH_ROWS_MIN 32
 #define NO_SUCH_TABLE 1146
-#define INSERT_BYTES ((size_t)256 << 10) /* without a key: of one statement */
+#define INSERT_BYTES ((size_t)256 << 10) /* rows without a key in one statement */
 
 static int worker_connect(struct sink_worker *w, struct deadline d, struct err *e)
 {
@@ -76,8 +76,8 @@ static void __attribute__((format(printf, 2, 3))) waits(struct sink_worker *w, c
 	w->sink->o.waits(w->sink->o.busy_arg, w->number, fmt ? on : NULL);
 }
 
-/* Tries again until the secondary is back, for RECONNECT_MS at most; *e holds why the connection
- * was lost, then why it stays so. */
+/* Retries until the secondary is back, for at most RECONNECT_MS; *e is why the connection was lost,
+ * then why it could not be opened again. */
 static int worker_reconnect(struct sink_worker *w, struct err *e)
 {
 	struct deadline d = deadline_in_ms(RECONNECT_MS);
@@ -91,18 +91,18 @@ static int worker_reconnect(struct sink_worker *w, struct err *e)
 		}
 		if (deadline_passed(d))
 			return err_wrap(e, "secondary lost for %d s", RECONNECT_MS / 1000);
-		if (e->kind == ERR_UNSUPPORTED) /* somebody has taken over */
+		if (e->kind == ERR_UNSUPPORTED) /* another instance has taken over */
 			return -1;
 		sleep_ms(200);
 	}
 	return err_wrap(e, "secondary lost");
 }
 
-/* A secondary that does not answer is waited for: the log goes on meanwhile. */
+/* Waits for a secondary that does not respond; the redo log continues meanwhile. */
 static int worker_begin(struct sink_worker *w, struct err *e)
 {
 	while (!w->sql && worker_connect(w, deadline_in_ms(CONNECT_MS), e) < 0) {
-		/* it answers, and says no */
+		/* it responds with an error */
 		if (e->kind == ERR_ENV || e->kind == ERR_UNSUPPORTED || sink_quits(w->sink))
 			return err_wrap(e, "sink");
 		waits(w, "it does not respond: %s", e->text);
@@ -116,7 +116,7 @@ static int execute_text(struct sink_worker *w, const struct strbuf *text, struct
 	return text->len && sql_exec_text(w->sql, e, text->buf, text->len) < 0 ? -1 : 0;
 }
 
-/* Names the row whose generated column the secondary computed otherwise, and both values. */
+/* Finds the row whose generated column has another value on the secondary, for the message. */
 static int name_unlike_row(struct sink_worker *w, const struct feed_batch *b,
 			   const struct feed_change *c, struct err *e)
 {
@@ -141,8 +141,8 @@ static int name_unlike_row(struct sink_worker *w, const struct feed_batch *b,
 	return -1;
 }
 
-/* What the secondary computes by itself is held against the log, before COMMIT: with the next
- * change of the row only it would be right again. */
+/* Compares generated columns on the secondary with the log, before COMMIT: otherwise a wrong value
+ * would stay until the next change of the row. */
 static int check_computed(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
@@ -195,8 +195,8 @@ static int look_at_column(const struct feed_table *t, const char *name, const ch
 	return 0;
 }
 
-/* Are the secondary's columns such as the log's values need, and how many digits behind the point
- * do they keep? */
+/* Can the secondary's columns hold the log's values, and how many fractional digits do they keep?
+ */
 static int look_at_columns(struct sink_worker *w, const struct feed_table *t, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
@@ -206,7 +206,7 @@ static int look_at_columns(struct sink_worker *w, const struct feed_table *t, st
 	if (*t->looked)
 		return 0;
 	literal_columns_query(&q, t->db, t->table);
-	if (t->n_fractions) /* what is not there is an error anyhow */
+	if (t->n_fractions) /* a missing column is reported by the statement itself */
 		memset(t->room, LITERAL_FRACTION_MAX, t->n_fractions);
 	if (sql_query(w->sql, &r, e, "%s", q.buf) == 0)
 		while (rc == 0 && (got = sql_rows_next(&r, e)) == 1)
@@ -219,7 +219,7 @@ static int look_at_columns(struct sink_worker *w, const struct feed_table *t, st
 	return *t->looked ? 0 : -1;
 }
 
-/* The server cuts off digits behind the point and says nothing of it. */
+/* The server truncates fractional digits without a warning. */
 static int values_fit(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
 	const struct feed_change *c;
@@ -240,7 +240,7 @@ static int values_fit(struct sink_worker *w, const struct feed_batch *b, struct 
 	return -1;
 }
 
-/* Behind what was put. */
+/* Appends the end of the statement, after its rows. */
 static int note_kept(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
 	bool enum_zero = false;
@@ -250,8 +250,8 @@ static int note_kept(struct sink_worker *w, const struct feed_batch *b, struct e
 	return b->put.len ? literal_kept(w->sql, enum_zero, e) : 0;
 }
 
-/* COMMIT by itself, as TiCDC sends it: what our death cuts off before it is rolled back, and does
- * not land behind our back. */
+/* COMMIT is a statement of its own, as with TiCDC: if we die before it, the server rolls back, and
+ * nothing is applied later. */
 static int execute_once(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
 	if (values_fit(w, b, e) < 0 || sql_exec(w->sql, e, "BEGIN") < 0 ||
@@ -272,8 +272,8 @@ static struct feed_item item_at(const struct strbuf *items, size_t at)
 	return it;
 }
 
-/* Keeps back what is only the beginning of a commitTs, whose rest is next in the queue; gives it
- * back with its end. */
+/* Holds back the first rows of a commitTs whose other rows are next in the queue, until it has all
+ * of them. */
 static int keyless_hold(struct sink_worker *w, tso_t next, struct err *e)
 {
 	struct strbuf rest = STRBUF_INIT;
@@ -286,7 +286,7 @@ static int keyless_hold(struct sink_worker *w, tso_t next, struct err *e)
 		last = it.commit_ts;
 		at += feed_item_bytes(&it);
 	}
-	if (next != last) { /* it ends with what it has of that commitTs */
+	if (next != last) { /* it ends with an incomplete commitTs */
 		strbuf_add(&w->held, w->batch.buf, w->batch.len);
 		strbuf_release(&w->batch);
 		w->batch = w->held;
@@ -321,8 +321,8 @@ static void add_owner(const struct sink_worker *w, struct strbuf *q)
 	sql_add_text(q, record, strlen(record));
 }
 
-/* A replay of this changefeed's log has applied rows behind its start that keyless_done does not
- * tell: they would be written again. */
+/* A replay of this changefeed's redo log has applied rows after our start that keyless_done does
+ * not list: we would write them a second time. */
 static int refuse_replayed(struct sink_worker *w, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
@@ -348,7 +348,7 @@ static int refuse_replayed(struct sink_worker *w, struct err *e)
 		 : 0;
 }
 
-/* Once in a changefeed's life. */
+/* Once in the life of a changefeed. */
 static int keyless_make(struct sink_worker *w, struct err *e)
 {
 	struct feed_sink *s = w->sink;
@@ -422,7 +422,8 @@ static int delete_one(struct sink_worker *w, const struct feed_table *t,
 	return gone < 0 ? -1 : 0;
 }
 
-/* As many puts from changes[i] on as go into one statement; returns how many, -1 on error. */
+/* Writes as many puts from changes[i] on as fit into one statement; returns their number, -1:
+ * error. */
 static int insert_some(struct sink_worker *w, const struct feed_batch *b, unsigned i, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
@@ -465,8 +466,8 @@ static int execute_rest(struct sink_worker *w, const struct feed_batch *b, tso_t
 	return 0;
 }
 
-/* One database transaction: each change once, in its order. What tells is a record in the
- * secondary, written with the rows: the last commitTs of the table that is there whole. */
+/* One database transaction: each change exactly once, in order. A record on the secondary, written
+ * in the same transaction, has the last commitTs of the table that was applied completely. */
 static int keyless_execute(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
 	tso_t last = b->changes[b->n - 1].it.commit_ts, done = 0;
@@ -480,7 +481,7 @@ static int keyless_execute(struct sink_worker *w, const struct feed_batch *b, st
 	return sql_exec(w->sql, e, "COMMIT") < 0 ? -1 : 0;
 }
 
-/* Names the row that the secondary refuses, where it is one alone. */
+/* Finds the row that the secondary refuses, if it is a single one. */
 static int name_refused_row(struct sink_worker *w, struct feed_batch *b, struct err *e)
 {
 	struct strbuf key = STRBUF_INIT;
@@ -502,8 +503,8 @@ static int name_refused_row(struct sink_worker *w, struct feed_batch *b, struct 
 	return err_wrap(e, "apply to %s.%s of the secondary", b->t->db, b->t->table);
 }
 
-/* One database transaction: what is newest of one table's keys. It can be repeated, so a lost
- * answer is no harm. */
+/* One database transaction: the newest state of keys of one table. It can be repeated, so a lost
+ * response does not matter. */
 static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 {
 	struct sink_worker *w = arg;
@@ -514,7 +515,7 @@ static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 	for (int conflicts = 0, lost = 0;
 	     (t->keyless ? keyless_execute(w, b, e) : execute_once(w, b, e)) < 0;) {
 		if (e->kind == ERR_GONE) {
-			/* it is not the secondary that is away: it is this that it does not take */
+			/* the secondary is available, but does not accept this statement */
 			if (++lost == LOST_TRIES)
 				return err_wrap(
 					e,
@@ -542,7 +543,7 @@ static int execute_table(void *arg, struct feed_batch *b, struct err *e)
 	return 0;
 }
 
-/* Under the lock: a part of what was released is committed and a part is not. */
+/* Under the lock: are the released rows committed in part? */
 static void set_torn(struct feed_sink *s, bool is)
 {
 	if (is != s->torn && s->o.busy)
@@ -550,8 +551,8 @@ static void set_torn(struct feed_sink *s, bool is)
 	s->torn = is;
 }
 
-/* Under the lock: a batch is a part of what waits, so that checkpointTs moves on in steps; the
- * larger the backlog, the larger the batch. */
+/* Under the lock: takes a part of the queue as a batch, so that checkpointTs advances in steps; the
+ * longer the queue, the larger the batch. */
 static unsigned batch_rows(const struct sink_worker *w)
 {
 	uint64_t n = w->waiting / 4, max = w->sink->o.batch_rows;
@@ -561,8 +562,8 @@ static unsigned batch_rows(const struct sink_worker *w)
 	return (unsigned)(n < max ? n : max);
 }
 
-/* Under the lock: the tables that the batch's numbers mean, as they are now; the list may grow and
- * move while we execute. */
+/* Under the lock: copies the tables that the batch refers to, since the list may grow and move
+ * while we execute. */
 static void worker_tables(struct sink_worker *w)
 {
 	struct feed_sink *s = w->sink;

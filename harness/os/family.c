@@ -19,6 +19,7 @@
 #include "harness/os/spawn.h"
 
 #define ENVIRON_BYTES_MAX ((size_t)1 << 20)
+#define CMDLINE_BYTES_MAX ((size_t)1 << 20)
 
 int proc_stat(pid_t pid, struct stat_line *out)
 {
@@ -54,6 +55,14 @@ pid_t proc_parent(pid_t pid)
 	struct stat_line line;
 
 	return proc_stat(pid, &line) == 0 ? line.ppid : 0;
+}
+
+int proc_cmdline(pid_t pid, struct strbuf *out)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	return fs_read_file(path, CMDLINE_BYTES_MAX, out, NULL);
 }
 
 void family_prefix(char out[FAMILY_MAX])

@@ -97,6 +97,9 @@ int proc_run_from(char *const *argv, const char *stdin_path, struct strbuf *out,
 /* Was it started by a drtest, or by what one started? By what it inherited; false too where that
  * may not be read. */
 bool proc_is_of_a_run(pid_t pid);
+/* Appends its command line, a NUL after each argument. -1: it does not exist, or may not be read.
+ */
+int proc_cmdline(pid_t pid, struct strbuf *out);
 /* Whose child a process is; 0: there is no such process, or nobody tells. */
 pid_t proc_parent(pid_t pid);
 /* Finds an executable in PATH; NULL if absent; the caller frees. */

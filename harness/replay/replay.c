@@ -27,7 +27,7 @@
 #define FENCE_MS 60000
 #define PROGRESS_NS 200000000
 #define CONTROL_TRIES 20
-#define SAMPLE_MIN 4 /* rows: fewer prove nothing */
+#define SAMPLE_MIN 4 /* rows: a smaller sample proves nothing */
 
 struct replay {
 	const struct replay_opts *o;
@@ -77,7 +77,7 @@ static void warn_ddl(struct replay *r, const struct redo_ddl *d, const char *wha
 	strbuf_release(&line);
 }
 
-/* A new control connection for one that was lost, when what that one ran is over. */
+/* Replaces a lost control connection, once the server has ended what that one executed. */
 static int control_again(struct replay *r, struct err *e)
 {
 	uint64_t id = r->control ? sql_connection_id(r->control) : 0;
@@ -105,7 +105,8 @@ static int settle_once(struct replay *r, struct ddl_progress *p, struct err *e)
 		return -1;
 	if (p->begun.commit_ts <= r->st->point || p->begun_changed)
 		return 0;
-	p->begun = (struct ddl_point){ 0 }; /* rows before it are about to be taken back */
+	p->begun =
+		(struct ddl_point){ 0 }; /* rows before it are about to be restored to the point */
 	return ddl_once_withdraw(r->control, r->c.log_id, e);
 }
 
@@ -114,9 +115,8 @@ static bool is_upto(const struct redo_ddl *d, struct ddl_point p)
 	return d->commit_ts < p.commit_ts || (d->commit_ts == p.commit_ts && d->seq <= p.seq);
 }
 
-/* What was done before: by an earlier replay, or by the changefeed itself, whose record is the
- * same. The rows before such a DDL are in the secondary too: the changefeed ends them before it
- * runs a DDL. */
+/* Was it executed by an earlier replay, or by the changefeed, which keeps the same record and
+ * applies all rows before a DDL first? */
 static int settle_progress(struct replay *r, struct err *e)
 {
 	struct ddl_progress p;
@@ -148,8 +148,8 @@ static int settle_progress(struct replay *r, struct err *e)
 	return 0;
 }
 
-/* TiCDC executes a statement's renames one by one, and may have died between two of them (or passed
- * one over, when it took them in a wrong order): how many of those at checkpointTs has it done? */
+/* TiCDC executes a statement's renames one by one, and may have died between two (or skipped one,
+ * in a wrong order): how many of those at checkpointTs has it executed? */
 static int settle_split_renames(struct replay *r, struct err *e)
 {
 	struct rename all = { 0 };
@@ -168,7 +168,7 @@ static int settle_split_renames(struct replay *r, struct err *e)
 		if (!one || all.n != i + 1)
 			goto out;
 	}
-	if (all.n < 2) /* of one alone the server's answer tells */
+	if (all.n < 2) /* for a single one the server's response is enough */
 		goto out;
 	for (int i = 1; (rc = rename_done(r->control, &all, &done, e)) < 0; i++)
 		if (!may_try_again(r, i, e))
@@ -188,11 +188,11 @@ out:
 	return rc;
 }
 
-/* The statement as this secondary takes it, and the names that go with it. */
+/* The statement in this secondary's syntax, and its names. */
 struct statement {
 	struct strbuf query;
 	char *db, *table;
-	bool nothing; /* it has nothing to do on this server */
+	bool nothing; /* it has no effect on this server */
 	struct ddl_session session;
 	struct ddl_statement s;
 };
@@ -206,11 +206,11 @@ static int statement_init(struct statement *t, const struct replay *r, const str
 	if (ddl_session_parse(&t->session, d->session.p, d->session.n, e) < 0)
 		return -1;
 	if (!t->session.known)
-		/* TiDB took CURRENT_TIMESTAMP as a default of old rows shortly before */
+		/* TiDB evaluated CURRENT_TIMESTAMP for existing rows shortly before that */
 		t->session.timestamp_us = tso_ms(d->start_ts ? d->start_ts : d->commit_ts) * 1000;
 	t->db = xstrndup(d->table.db.p, d->table.db.n);
 	t->table = xstrndup(d->table.table.p, d->table.table.n);
-	if (sql_flavor(r->control) == SQL_TIDB || t->session.known) /* known: it is MariaDB's */
+	if (sql_flavor(r->control) == SQL_TIDB || t->session.known) /* known: MariaDB's */
 		strbuf_add(&t->query, d->query.p, d->query.n);
 	else
 		t->nothing = tidb_ddl_plain(&t->query, d->query.p, d->query.n);
@@ -233,8 +233,8 @@ static void statement_release(struct statement *t)
 	free(t->table);
 }
 
-/* Does the server read it? Asked by PREPARE, which runs nothing; what else may be wrong with it is
- * told when it runs. */
+/* Can the server parse it? PREPARE finds out without executing it; other errors appear when it is
+ * executed. */
 static int can_run(struct replay *r, const struct redo_ddl *d, struct err *e)
 {
 	static const int never[] = { 1064 /* syntax */,
@@ -321,11 +321,11 @@ static int apply_ddl(struct replay *r, const struct redo_ddl *d, struct err *e)
 		[DDL_SAID_DONE] = "skipped: nothing to do on the secondary",
 		[DDL_FAILED] = "failed, which is allowed: its object is not replicated"
 	};
-	/* TiCDC may have executed it before it died, and wrote down nothing */
+	/* TiCDC may have executed it before it died, without a record */
 	bool untold = r->c.foreign && d->commit_ts == r->c.meta.checkpoint_ts;
 	enum ddl_outcome outcome;
 
-	/* so the stock applier decides too */
+	/* `cdc redo apply` decides in the same way */
 	if (d->type == DDL_KIND_EXCHANGE_PARTITION && untold) {
 		r->st->ddls_skipped++;
 		warn_ddl(r, d,
@@ -373,8 +373,8 @@ static int write_batch(void *arg, const struct merge_change *c, size_t n, struct
 	return 0;
 }
 
-/* All deletes of an epoch, and only then all puts (design: a collation may hold 'a' and 'A' for one
- * key, a unique value may move). */
+/* Applies all deletes of an epoch before all puts, since a collation may treat 'a' and 'A' as one
+ * key, and a unique value may move to another row. */
 static int write_epoch(struct replay *r, struct merge *m, uint32_t epoch, struct err *e)
 {
 	r->count = &r->st->deletes;
@@ -384,8 +384,8 @@ static int write_epoch(struct replay *r, struct merge *m, uint32_t epoch, struct
 	return merge_each(m, epoch, true, write_batch, r, e);
 }
 
-/* The secondary may have changes behind the point, if it is earlier than resolvedTs: what their
- * keys were at the point is written again. Those keys and what was written before are one state. */
+/* If the point is earlier than resolvedTs, the secondary may have changes after it: their keys get
+ * their state at the point again. Together with the keys written before they are one state. */
 static int write_back(struct replay *r, struct err *e)
 {
 	if (!r->c.back)
@@ -395,7 +395,7 @@ static int write_back(struct replay *r, struct err *e)
 	return write_epoch(r, r->c.back, 0, e);
 }
 
-/* An earlier replay by transactions may have recorded what is now taken back. */
+/* An earlier replay in txn mode may have recorded transactions that are now reverted. */
 static int forget_txns(struct replay *r, struct err *e)
 {
 	struct err why = ERR_INIT;
@@ -441,7 +441,7 @@ static void tick(void *arg)
 	report_progress(r, true);
 }
 
-/* d: the DDL that has run; NULL: none yet. */
+/* d: the DDL that was executed; NULL: none yet. */
 static int look_at_keys(struct replay *r, const struct redo_ddl *d, struct err *e)
 {
 	enum ddl_keys changed = d ? ddl_changes_keys(d) : DDL_KEYS_OF_ANY;
@@ -533,7 +533,8 @@ static int load_ddl_ts(struct replay *r, struct store *log, struct err *e)
 	return !r->control || ddl_ts_load(r->control, id, &r->floors, e) < 0 ? -1 : 0;
 }
 
-/* What reading cannot know: the zone of a foreign log, and what this secondary can do. */
+/* What the log does not say: the time zone of another changefeed's log, and what this secondary can
+ * do. */
 static int may_write(const struct replay *r, struct err *e)
 {
 	const struct row_layout *s =
@@ -565,8 +566,8 @@ static bool in_log(const struct replay *r, const char *db, const char *table)
 	return false;
 }
 
-/* What a trigger does is in the log already, as rows of its own: fired again here it would be done
- * twice. */
+/* The log already has the rows that triggers changed: a trigger on the secondary would change them
+ * a second time. */
 static int no_triggers(struct replay *r, struct err *e)
 {
 	struct sql_rows q = { 0 };
@@ -588,8 +589,8 @@ static int no_triggers(struct replay *r, struct err *e)
 	return got < 0 ? -1 : rc;
 }
 
-/* A row that came and went within the log never reaches the secondary, yet its id was given out:
- * the counter has to know, or the new primary gives it out again. Counters are only ever raised. */
+/* A row that was inserted and deleted within the log never reaches the secondary, but its id was
+ * used: the new primary must not use it again. Counters are never lowered. */
 static int raise_one(struct replay *r, const char *name, uint64_t highest, struct err *e)
 {
 	if (highest == UINT64_MAX)
@@ -648,7 +649,7 @@ static int raise_counters(struct replay *r, struct err *e)
 
 static int ask_server(struct replay *r, struct err *e)
 {
-	/* not a session of ours: that would leave a record there */
+	/* not one of our sessions, which would leave a record */
 	struct sql *s = sql_open(&r->o->sink, deadline_in_ms(FENCE_MS), e);
 	struct strbuf first = STRBUF_INIT;
 	uint64_t asked = 0, unlike = 0;
@@ -667,8 +668,8 @@ static int ask_server(struct replay *r, struct err *e)
 	return rc;
 }
 
-/* Who may not see other sessions and triggers is shown none: a dead changefeed's statements would
- * land later, a trigger would write twice. The rest is told by the server, when it is too late. */
+/* Without the privilege to see them, the server shows no other sessions and no triggers: a dead
+ * changefeed's statements could be applied later, a trigger could write twice. */
 static int may_replay(struct replay *r, struct err *e)
 {
 	struct sql *s = sql_open(&r->o->sink, deadline_in_ms(FENCE_MS), e);
@@ -760,7 +761,7 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 			       "a memory limit of %zu bytes: the minimum is 16 "
 			       "MiB",
 			       o.memory_bytes);
-	/* The whole log is read and judged before the first write. */
+	/* Reads and checks the whole log before the first write. */
 	if (load_ddl_ts(&r, log, e) < 0 || replay_read(&r.c, log, &r.floors, &o, st, e) < 0)
 		goto out;
 	st->read_us = (clock_mono_ns() - begun) / 1000;
@@ -783,7 +784,7 @@ int replay_run(struct store *log, const struct replay_opts *opts, struct replay_
 	}
 	snprintf(r.owner, sizeof(r.owner), FENCE_REPLAY "%s", r.c.log_id);
 	rc = write_all(&r, e);
-	if (rc < 0 && e->kind == ERR_GONE && r.control) /* it was reached at first */
+	if (rc < 0 && e->kind == ERR_GONE && r.control) /* it could be reached at first */
 		err_wrap(e, "a connection to the secondary was cut (perhaps by another replay of "
 			    "this log that started since)");
 out:

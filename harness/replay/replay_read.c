@@ -27,21 +27,22 @@ struct reading {
 	const struct replay_opts *o;
 	const struct ddl_ts *floors; /* NULL: none */
 	struct replay_stats *st;
-	struct image_chain *chain; /* the second reading: the suspects' steps only */
-	bool beyond;               /* that is the chain of what is around the point */
-	/* checkpointTs moved between the readings: what the first saw may be collected by now */
+	struct image_chain *chain; /* the second pass: only the changes of suspects */
+	bool beyond;               /* the image chain of changes around the point */
+	/* checkpointTs advanced between the passes: files of the first pass may be deleted by now
+	 */
 	bool moved;
-	/* transactions are counted by runs of equal startTs: exact where a file is ordered */
+	/* count transactions as runs of equal startTs, which is exact for sorted files */
 	tso_t last_start;
 	struct seen_txn {
 		tso_t start, commit;
-	} * txns; /* by startTs, open addressing */
+	} * txns; /* a hash table by startTs, with open addressing */
 	size_t n_txns, txn_slots;
 	int64_t told_ns;
-	bool rows; /* the DDL files are read */
+	bool rows; /* all DDL files have been read */
 	uint64_t doubts;
-	tso_t file_max;   /* the largest commitTs of the file that is being read */
-	tso_t ddl_behind; /* the first DDL behind the point; 0: none */
+	tso_t file_max;   /* the largest commitTs of the current file */
+	tso_t ddl_behind; /* the first DDL after the point; 0: none */
 };
 
 static void report_progress(struct reading *r, bool now)
@@ -120,7 +121,7 @@ static bool is_text(const char *text, struct redo_bytes b)
 static struct counter *counter_of(struct collected *c, const struct redo_table *t,
 				  struct redo_bytes column)
 {
-	/* rows of one table come together */
+	/* rows of a table usually come one after another */
 	for (size_t n = 0, i = c->next_counter; n < c->n_counters; n++, i = (i + 1) % c->n_counters)
 		if (is_text(c->counters[i].column, column) &&
 		    is_text(c->counters[i].table, t->table) && is_text(c->counters[i].db, t->db)) {
@@ -134,7 +135,7 @@ static struct counter *counter_of(struct collected *c, const struct redo_table *
 	return &c->counters[c->n_counters++];
 }
 
-/* An AUTO_INCREMENT column is a number; which one it is, the secondary knows. */
+/* An AUTO_INCREMENT column is an integer; only the secondary knows which column it is. */
 static void count_ids(struct collected *c, const struct redo_row *r)
 {
 	for (uint32_t i = 0; i < r->n_columns; i++) {
@@ -238,7 +239,7 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 		r->c->foreign = r->c->foreign || !f->sidecar;
 	}
 	log_id(files, r->c->log_id);
-	/* the rest: sort arrays, statements, the decoder, downloads */
+	/* the rest is for sort arrays, statements, the decoder and downloads */
 	if (r->o->mode == REPLAY_TXN)
 		r->c->order = commit_order_new(memory / 2, tmp);
 	if (r->o->doubt_server && !r->o->until && !r->o->dry_run)
@@ -256,7 +257,7 @@ static void add_ddl(struct collected *c, const struct redo_ddl *in, unsigned par
 {
 	struct redo_ddl d = *in;
 
-	/* the same file twice under two names is harmless */
+	/* reading a file under two names does no harm */
 	for (size_t i = 0; i < c->n_ddls; i++) {
 		const struct owned_ddl *have = &c->ddls[i];
 
@@ -327,7 +328,7 @@ static int ddls_done(void *arg, struct err *e)
 	return 0;
 }
 
-/* The number of DDLs before a row: a row with a DDL's own commitTs goes before it. */
+/* The number of DDLs before a row; a row with the commitTs of a DDL goes before that DDL. */
 static uint32_t epoch_of(const struct collected *c, tso_t ts)
 {
 	size_t lo = 0, hi = c->n_ddls;
@@ -352,7 +353,7 @@ static size_t txn_at(const struct reading *r, tso_t start)
 	return at;
 }
 
-/* -1: the transaction has another commitTs elsewhere. */
+/* -1: the transaction has another commitTs in another place. */
 static int count_txn(struct reading *r, tso_t start, tso_t commit, struct err *e)
 {
 	size_t at;
@@ -361,7 +362,7 @@ static int count_txn(struct reading *r, tso_t start, tso_t commit, struct err *e
 		size_t old_n = r->txn_slots;
 		struct seen_txn *old = r->txns;
 
-		/* 4 million: counted by runs from here on, the memory is for keys */
+		/* 4 million: from here on count by runs, since memory is needed for keys */
 		if (old_n >= (size_t)1 << 22) {
 			r->st->transactions += start != r->last_start;
 			r->last_start = start;
@@ -420,7 +421,7 @@ static bool has_key(const struct redo_row *r)
 	return false;
 }
 
-/* What check calls broken is refused here too; with allow_gap it is told. *e has it. */
+/* Fails for a log that `redo check` calls broken; with allow_gap only warns. *e has the reason. */
 static int judge_doubtful(struct reading *r, struct err *e)
 {
 	if (!r->o->allow_gap)
@@ -433,15 +434,15 @@ static int judge_doubtful(struct reading *r, struct err *e)
 	return 0;
 }
 
-/* Behind a DDL that lies behind the point nothing is on the secondary: a changefeed begins one when
- * all before it is done, and then checkpointTs has passed the point. */
+/* After a DDL that is after the point, the secondary has no changes: a changefeed starts a DDL only
+ * when everything before it is done, and then checkpointTs is past the point. */
 static bool is_behind(const struct reading *r, const struct redo_row *row)
 {
 	return row->commit_ts > r->st->point && row->commit_ts <= r->c->meta.resolved_ts &&
 	       (!r->ddl_behind || row->commit_ts <= r->ddl_behind);
 }
 
-/* A change behind the point: its key's old image there is what the first of them found. */
+/* A change after the point: the old image of a key's first change is its state at the point. */
 static int take_back(struct reading *r, const struct redo_row *row, struct err *e)
 {
 	struct redo_row was = *row;
@@ -467,7 +468,7 @@ static int take_back(struct reading *r, const struct redo_row *row, struct err *
 	was.n_columns = row->n_pre_columns;
 	was.pre_columns = row->columns;
 	was.n_pre_columns = row->n_columns;
-	/* the first of them is the one that counts */
+	/* only the first change counts */
 	was.commit_ts = UINT64_MAX - row->commit_ts;
 	was.start_ts = UINT64_MAX - row->start_ts;
 	table_of(r->c, &row->table);
@@ -484,7 +485,8 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 
 	if (!r->chain && r->c->back && row->commit_ts > st->point)
 		return take_back(r, row, e);
-	if (r->chain && r->beyond && is_behind(r, row)) /* take_back saw that it has a key */
+	if (r->chain && r->beyond &&
+	    is_behind(r, row)) /* take_back() has checked that it has a key */
 		return image_chain_row(r->chain, (uint32_t)r->c->n_ddls, row, e);
 	if (row->commit_ts <= r->c->meta.checkpoint_ts || row->commit_ts > st->point ||
 	    (r->floors && r->floors->n && row->commit_ts <= ddl_ts_of(r->floors, row->table.id)))
@@ -588,8 +590,8 @@ static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
 	if (f->why) {
 		left_out(r, f->why->text);
 	} else if (!name->tmp && f->res.records && largest != name->max_commit_ts) {
-		/* Cut between two records, renamed, or altered: readers and garbage collection
-		 * trust the name. */
+		/* A file that was cut between two records, renamed or altered: readers and garbage
+		 * collection rely on the name. */
 		err_set(&lies, ERR_BAD_DATA, 0,
 			"%s: the largest commitTs in it is %" PRIu64 ", not the one in its name: "
 			"records are missing",
@@ -616,9 +618,9 @@ static int begin_again(void *arg, const struct redo_meta *meta, const struct red
 	return err_set(e, ERR_TIMEOUT, 0, "checkpointTs advanced while the log was read");
 }
 
-/* TiCDC's resolvedTs can run past rows of what a DDL makes while the secondary has not executed it.
- * No replay can bring what no file has. (A log whose meta has a version is of the new architecture,
- * which waits for the DDL; drtest's changefeed does too.) */
+/* TiCDC's resolvedTs can pass rows of a table that a DDL creates while the secondary has not
+ * executed that DDL, so no file has them. (The new architecture, whose meta has a version, and
+ * drtest's changefeed wait for the DDL.) */
 static void warn_of_holes(struct reading *r)
 {
 	struct strbuf line = STRBUF_INIT;
@@ -664,7 +666,7 @@ static void note_broken(void *arg, const char *text)
 		note(b->r, text);
 }
 
-/* The breaks of what m has, but for those up to `after`. */
+/* Breaks in the chain of m, except those up to `after`. */
 static int judge_chain_of(struct reading *r, struct merge *m, tso_t after, struct breaks *b,
 			  struct store *log, struct err *e)
 {
@@ -689,8 +691,8 @@ static int judge_chain_of(struct reading *r, struct merge *m, tso_t after, struc
 	return rc;
 }
 
-/* What is behind the point has to go on from what is before it, or what is taken back is not what
- * was there. */
+/* Changes after the point must continue from those before it; otherwise their old images are not
+ * the state at the point. */
 static int judge_chain(struct reading *r, struct store *log, struct err *e)
 {
 	struct breaks b = { r, 0, ERR_INIT };

@@ -27,11 +27,9 @@
 #define END_MS 10000
 #define TRIES 100
 #define BEGIN_S 30
-/* in the environment of every process that drtest starts */
-#define FAMILY "DRTEST_FAMILY="
 
-/* What the lock says: made by drtest, for this very directory. A name alone says nothing: anybody
- * may make a folder in /var/tmp. */
+/* The text in the lock file: drtest has created this directory. Its name proves nothing, since
+ * anybody can create a directory in /var/tmp. */
 static void mark_text(char out[120], const struct stat *dir)
 {
 	snprintf(out, 120, "drtest's data directory %llu:%llu, uid %u\n",
@@ -39,8 +37,8 @@ static void mark_text(char out[120], const struct stat *dir)
 		 (unsigned)geteuid());
 }
 
-/* Never over what is there. A file system that knows no such rename (EINVAL: NFS) replaces an empty
- * directory alone, and a data directory has its lock from the beginning. */
+/* Renames without replacing. Where the file system has no such rename (EINVAL: NFS), rename()
+ * replaces only an empty directory, and a data directory always has its lock file. */
 static int rename_new(const char *from, const char *to)
 {
 	int rc = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
@@ -52,8 +50,8 @@ static int rename_new(const char *from, const char *to)
 	return rc;
 }
 
-/* Gives the new directory its name, or the next one that is free: another drtest may run the same
- * scenario with the same seed since the same second, into another folder of runs. */
+/* Gives the new directory its name, or the next free one: another drtest may have started the same
+ * scenario with the same seed in the same second, with another --out. */
 static char *take_name(const char *run, const char *made, const struct stat *st, bool guarded)
 {
 	for (int i = 1; i <= TRIES; i++) {
@@ -115,7 +113,7 @@ int data_dir_make(const char *run, bool guarded, char **path, struct err *e)
 	return fd;
 }
 
-/* A directory that this user's drtest made; nothing in it or on the way to it is followed. */
+/* Did this user's drtest create the directory? Follows no symbolic link. */
 static bool is_ours(const char *dir)
 {
 	int at = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), fd = -1;
@@ -153,40 +151,25 @@ static bool is_locked(const char *path)
 	return held;
 }
 
-/* One of drtest's processes, by what it inherited, whose command line names something in dir. */
-static bool works_in(const char *pid, const char *dir)
+/* Is it drtest's process, by what it inherited, and does its command line name something in dir? */
+static bool works_in(pid_t pid, const char *dir)
 {
-	char path[300], line[65536];
+	struct strbuf line = STRBUF_INIT;
 	size_t len = strlen(dir);
-	bool named = false, family = false;
-	ssize_t n;
-	int fd;
+	bool named = false;
 
-	snprintf(path, sizeof(path), "/proc/%s/cmdline", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, line, sizeof(line));
-	close(fd);
-	for (ssize_t i = 0; !named && i + (ssize_t)len < n; i++)
-		named = !memcmp(line + i, dir, len) && line[i + (ssize_t)len] == '/' &&
-			(i == 0 || line[i - 1] == '\0' || line[i - 1] == '=');
-	if (!named)
-		return false;
-	snprintf(path, sizeof(path), "/proc/%s/environ", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? 0 : read(fd, line, sizeof(line));
-	if (fd >= 0)
-		close(fd);
-	for (ssize_t i = 0; !family && i + (ssize_t)sizeof(FAMILY) - 1 < n; i++)
-		family = (i == 0 || !line[i - 1]) && !memcmp(line + i, FAMILY, sizeof(FAMILY) - 1);
-	return family;
+	if (proc_cmdline(pid, &line) == 0)
+		for (size_t i = 0; !named && i + len < line.len; i++)
+			named = !memcmp(line.buf + i, dir, len) && line.buf[i + len] == '/' &&
+				(i == 0 || line.buf[i - 1] == '\0' || line.buf[i - 1] == '=');
+	strbuf_release(&line);
+	return named && proc_is_of_a_run(pid);
 }
 
-/* By a descriptor: the number of a process that ended meanwhile may be another's by now. */
-static bool signal_one(const char *pid, const char *dir, int signo)
+/* Through a pidfd, since the pid may belong to another process by now. */
+static bool signal_one(pid_t pid, const char *dir, int signo)
 {
-	int fd = (int)syscall(SYS_pidfd_open, atoi(pid), 0);
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	bool in = fd >= 0 && works_in(pid, dir);
 
 	if (in && signo)
@@ -203,7 +186,8 @@ static int signal_all(const char *dir, int signo)
 	int n = 0;
 
 	while (d && (ent = readdir(d)))
-		if (isdigit((unsigned char)ent->d_name[0]) && signal_one(ent->d_name, dir, signo))
+		if (isdigit((unsigned char)ent->d_name[0]) &&
+		    signal_one(atoi(ent->d_name), dir, signo))
 			n++;
 	if (d)
 		closedir(d);
@@ -238,8 +222,8 @@ void data_dir_keep(const char *dir)
 	free(path);
 }
 
-/* Its lock is free, and has been there for a while: one that just begins makes its folder first and
- * locks it then. */
+/* Nobody holds its lock, and the lock file is not new: a run that starts creates it first and locks
+ * it then. */
 static bool is_dead(const char *dir)
 {
 	char *lock = xstrfmt("%s/lock", dir), *kept = xstrfmt("%s/kept", dir);
@@ -264,7 +248,7 @@ int data_dir_clean_dead(void (*fn)(void *arg, const char *what), void *arg)
 			continue;
 		char *dir = xstrfmt(TOP "/%s", ent->d_name);
 
-		/* servers that still run in it are somebody's: `drtest clean` ends them, not we */
+		/* if servers still run in it, only `drtest clean` may end them */
 		if (is_ours(dir) && is_dead(dir) && !signal_all(dir, 0) &&
 		    clean_run(dir, false, "", fn, arg, NULL) > 0)
 			n++;
@@ -275,8 +259,8 @@ int data_dir_clean_dead(void (*fn)(void *arg, const char *what), void *arg)
 	return n;
 }
 
-/* Locks of ports that nobody holds. Anybody may have made that folder, as a link to another one:
- * nothing on the way is followed, and what is removed is what was looked at. */
+/* Removes lock files of ports that nobody holds. Somebody else may have created that directory, or
+ * a link in its place: no link is followed, and only what was checked is removed. */
 static int clean_ports(bool dry_run, void (*fn)(void *arg, const char *what), void *arg)
 {
 	int at = open(PORTS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), n = 0;
@@ -288,7 +272,7 @@ static int clean_ports(bool dry_run, void (*fn)(void *arg, const char *what), vo
 		int fd;
 
 		if (ent->d_name[strspn(ent->d_name, "0123456789")])
-			continue; /* no port */
+			continue; /* not a port */
 		fd = openat(at, ent->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
 		    st.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
@@ -308,7 +292,7 @@ static int clean_ports(bool dry_run, void (*fn)(void *arg, const char *what), vo
 	else if (at >= 0)
 		close(at);
 	if (!dry_run)
-		rmdir(PORTS); /* when nothing is left in it */
+		rmdir(PORTS); /* if it is empty */
 	return n;
 }
 
@@ -322,7 +306,7 @@ int data_dir_clean(bool dry_run, void (*fn)(void *arg, const char *what), void *
 	if (!d)
 		return err_sys(e, "open " TOP);
 	while ((ent = readdir(d))) {
-		/* only what a run made: drtest-<UTC time>-… */
+		/* only data directories of runs: drtest-<UTC time>-… */
 		if (strncmp(ent->d_name, PREFIX, strlen(PREFIX)) != 0 ||
 		    !isdigit((unsigned char)ent->d_name[strlen(PREFIX)]))
 			continue;
@@ -343,7 +327,7 @@ int data_dir_clean(bool dry_run, void (*fn)(void *arg, const char *what), void *
 				      &why) > 0)
 				n++;
 			else if (failed.kind == ERR_NONE)
-				failed = why; /* the others go all the same */
+				failed = why; /* the others are removed all the same */
 		}
 		free(dir);
 		free(lock);

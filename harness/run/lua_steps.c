@@ -1,5 +1,5 @@
-/* The natives behind t: steps, checks, waiting, notes, the disaster's clock. scenario.lua makes
- * them pleasant. */
+/* The C functions behind t: steps, checks, waiting, notes, the times of recovery. scenario.lua
+ * builds its API on them. */
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static int step_begin(lua_State *L)
 			  luaL_checkstring(L, 1), r->step_name);
 	pthread_mutex_lock(&r->lock);
 	snprintf(r->step_name, sizeof(r->step_name), "%s", luaL_checkstring(L, 1));
-	secret_redact(&name, r->step_name); /* a name cut within a character too */
+	secret_redact(&name, r->step_name); /* also a name that is cut within a character */
 	snprintf(r->step_name, sizeof(r->step_name), "%s", name.buf);
 	strbuf_release(&name);
 	r->step++;
@@ -56,8 +56,8 @@ void runtime_step_end(struct runtime *r, const char *status, const char *detail)
 		journal_event(r->journal, "step_end",
 			      json_pack("{s:i,s:s,s:s,s:f,s:s}", "n", r->step, "name", r->step_name,
 					"status", status, "seconds", seconds, "detail", text.buf));
-		pthread_mutex_lock(&r->lock); /* the sampler writes on the terminal too */
-		/* what ended the run is said once, below */
+		pthread_mutex_lock(&r->lock); /* the sampler writes to the terminal too */
+		/* the error that ended the run is printed once, below */
 		console_step_end(
 			r->console, r->step, r->step_name, status, seconds,
 			!strcmp(status, "error") || !strcmp(status, "interrupted") ? "" : text.buf);
@@ -79,7 +79,7 @@ static int step_end(lua_State *L)
 	return 0;
 }
 
-/* What was checked, over how much, what it would have caught: texts and numbers of the table at
+/* What was checked, how much of it, what it would have found: texts and numbers from the table at
  * index, if there is one. */
 static void add_about(lua_State *L, int index, json_t *event)
 {
@@ -103,8 +103,8 @@ static void add_about(lua_State *L, int index, json_t *event)
 
 static const char *const verdicts[] = { "pass", "unknown", "fail", NULL };
 
-/* Counted, told when it is no pass; the event is taken over. name and evidence are redacted
- * already. */
+/* Counts the check, prints it unless it passed, and writes the event, which it owns. name and
+ * evidence are already redacted. */
 static void judged(struct runtime *r, enum verdict verdict, const char *name, const char *evidence,
 		   json_t *event)
 {
@@ -165,7 +165,7 @@ static int check(lua_State *L)
 	return 0;
 }
 
-/* wait(ms): anything of ours that fails meanwhile ends it at once. */
+/* wait(ms): ends at once if something that the run owns fails. */
 static int wait(lua_State *L)
 {
 	struct err e = ERR_INIT;
@@ -196,7 +196,7 @@ static int duration(lua_State *L)
 	return 1;
 }
 
-/* waiting(text or nil): what the live line says of it */
+/* waiting(text or nil): for the line that shows progress */
 static int waiting(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -207,7 +207,7 @@ static int waiting(lua_State *L)
 	return 0;
 }
 
-/* slow(): why a time that was missed may be the machine's fault, or nil */
+/* slow(): why a missed time limit may be due to the machine, or nil */
 static int slow(lua_State *L)
 {
 	char why[160];
@@ -239,7 +239,7 @@ static int wrong_database(lua_State *L)
 	return 1;
 }
 
-/* nearest(word, names): the one that was meant, or nil */
+/* nearest(word, names): the name that was probably meant, or nil */
 static int nearest_of(lua_State *L)
 {
 	const char *names[SCENARIO_OPTIONS_MAX], *meant;
@@ -363,8 +363,8 @@ static void set_number(lua_State *L, int index, json_t *event, const char *name)
 								   : json_real(n));
 }
 
-/* way(name, state, evidence, lost, acked, window_ms, wrong, seconds, steps, needs): a line of the
- * table of ways back; numbers that are not known are nil */
+/* way(name, state, evidence, lost, acked, window_ms, wrong, seconds, steps, needs): a row of the
+ * table of ways to recover; unknown numbers are nil */
 static int way(lua_State *L)
 {
 	static const char *const states[] = {
@@ -407,7 +407,7 @@ static int plan(lua_State *L)
 	return 0;
 }
 
-/* random(n): a whole number from 0 below n, by the run's seed: the same at each run with it. */
+/* random(n): an integer from 0 to n - 1, determined by the run's seed. */
 static int random_below(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -419,7 +419,7 @@ static int random_below(lua_State *L)
 	return 1;
 }
 
-/* On the journal's clock, as now(); nil: there was none. */
+/* In seconds on the journal's clock, as now(); nil: there was none. */
 static int disaster_at(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
@@ -431,7 +431,7 @@ static int disaster_at(lua_State *L)
 	return 1;
 }
 
-/* no_name(owner, name, table): a name that is none of the table's */
+/* no_name(owner, name, table): raises that the table has no such name */
 static int no_name(lua_State *L)
 {
 	luaL_checktype(L, 3, LUA_TTABLE);
@@ -439,7 +439,7 @@ static int no_name(lua_State *L)
 			   lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?", 3);
 }
 
-/* misspelt(text): the same for what is in no table */
+/* misspelt(text): the same, with a text */
 static int raise_misspelt(lua_State *L)
 {
 	return lua_misspelt(L, "%s", luaL_checkstring(L, 1));
@@ -460,7 +460,7 @@ static int raise_usage(lua_State *L)
 	return lua_usage(L, "%s", luaL_checkstring(L, 1));
 }
 
-/* The condition of t:eventually did not come. */
+/* Raises that the condition of t:eventually was not met. */
 static int raise_timeout(lua_State *L)
 {
 	struct err e = ERR_INIT;
@@ -469,7 +469,7 @@ static int raise_timeout(lua_State *L)
 	return lua_raise(L, &e);
 }
 
-/* is_final(error value): does it end the run, whatever the scenario thinks of it? */
+/* is_final(error value): does the error end the run even if the scenario catches it? */
 static int is_final(lua_State *L)
 {
 	const struct err *e = lua_error_at(L, 1);

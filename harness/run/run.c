@@ -30,9 +30,9 @@
 #include "harness/run/scenario.h"
 
 #define FOLDER_TRIES 100
-#define LOG_TAIL_LINES 15 /* of each process, where a run fails */
+#define LOG_TAIL_LINES 15 /* of each process, if a run fails */
 #define VERSION_MS 5000
-#define PLAN_S 1 /* of the plan before a run on clusters of our own */
+#define PLAN_S 1 /* for the plan before a run on clusters that drtest creates */
 #define CAUSE_MS 1000
 
 struct run {
@@ -41,7 +41,7 @@ struct run {
 	struct scenario scenario;
 	struct console console;
 	int lock_fd;
-	unsigned left; /* things, on clusters that are not its own */
+	unsigned left; /* entries: what the run left on clusters that stay */
 };
 
 static const struct {
@@ -87,7 +87,7 @@ static void add_finding(void *arg, const char *what, const char *way_out)
 	strbuf_addf(s, "  - %s\n    fix: %s\n", what, way_out);
 }
 
-/* Quoted for a shell when it needs to be. */
+/* Appends the word, quoted for a shell if necessary. */
 static void add_word(struct strbuf *s, const char *word)
 {
 	if (word[strspn(
@@ -140,7 +140,8 @@ static char *repeat_command(const struct run_opts *o)
 	return strbuf_detach(&s);
 }
 
-/* RUNS/<UTC>-<scenario>-<seed>/ with its parts, and the data directory of the same name. */
+/* Creates RUNS/<UTC>-<scenario>-<seed>/ with its subdirectories, and the data directory of the same
+ * name. */
 static int make_folders(struct run *r, struct err *e)
 {
 	const struct run_opts *o = r->o;
@@ -291,13 +292,13 @@ static int log_tail(void *arg, const char *name, struct err *e)
 	for (char *p = clean.buf, *next; p && *p; p = next) {
 		json_t *line;
 
-		next = strstr(p, " | "); /* as proc_log_tail() joins them */
+		next = strstr(p, " | "); /* proc_log_tail() separates lines by this */
 		if (next) {
 			*next = '\0';
 			next += 3;
 		}
 		line = json_string(p);
-		if (!line) { /* no UTF-8: what is not ASCII goes */
+		if (!line) { /* not UTF-8: replace what is not ASCII */
 			for (char *c = p; *c; c++)
 				*c = *c & 0x80 ? '?' : *c;
 			line = json_string(p);
@@ -323,7 +324,7 @@ static void log_tails(struct run *r)
 	free(t.dir);
 }
 
-/* Says what went wrong, once: on stderr and, with the script's lines, in the journal. Returns the
+/* Reports an error once: on stderr, and in the journal with the script's traceback. Returns the
  * exit code. */
 static int say_error(struct run *r, const struct err *e, const char *traceback, const char **word)
 {
@@ -354,7 +355,7 @@ static int say_error(struct run *r, const struct err *e, const char *traceback, 
 			p += n + (p[n] == '\n');
 		}
 	}
-	/* killed from outside, for memory perhaps: nothing is known of what it would have done */
+	/* killed from outside, perhaps because memory ran out: its result is unknown */
 	*word = interrupted                     ? "interrupted"
 		: r->rt.worst == VERDICT_FAIL   ? "fail"
 		: e->kind == ERR_KILLED || slow ? "unknown"
@@ -376,7 +377,7 @@ static int say_error(struct run *r, const struct err *e, const char *traceback, 
 					       : EXIT_ENV;
 }
 
-/* --max-rpo and --max-rto, once the scenario has said all. */
+/* Checks --max-rpo and --max-rto, after the scenario has ended. */
 static void judge_targets(struct run *r)
 {
 	const struct run_opts *o = r->o;
@@ -384,7 +385,7 @@ static void judge_targets(struct run *r)
 	json_t *service = rt->rto ? json_object_get(rt->rto, "service_ms") : NULL;
 	bool measured = rt->has_rpo && rt->lost >= 0;
 	char name[120], figures[480], slow[160];
-	enum verdict late; /* a target in time on a machine that was too slow is not known */
+	enum verdict late; /* a time limit can't be judged on a machine that was too slow */
 
 	if (measured)
 		snprintf(
@@ -468,7 +469,7 @@ static void end(struct run *r)
 {
 	int signo = clock_cancelled();
 
-	clock_cancel_reset(); /* the teardown may wait; a second Ctrl-C cuts it short */
+	clock_cancel_reset(); /* the teardown may take a while; a second Ctrl-C ends it */
 	owned_teardown(&r->rt);
 	if (r->o->ground->left && r->rt.journal)
 		r->o->ground->left(say_left, r);
@@ -490,8 +491,8 @@ static void end(struct run *r)
 	(void)signo;
 }
 
-/* A lost connection is what was seen; that a server died is why. Its end may be known a moment
- * later. */
+/* If a connection was lost because a server died, report the server. Its death may be noticed a
+ * moment later. */
 static void look_for_the_cause(struct run *r, struct err *e)
 {
 	struct deadline d = deadline_in_ms(CAUSE_MS);
@@ -499,7 +500,7 @@ static void look_for_the_cause(struct run *r, struct err *e)
 
 	if (e->kind != ERR_GONE)
 		return;
-	/* somebody else's lost connection is no cause either */
+	/* another object's lost connection is not the cause either */
 	while (owned_health(&r->rt, &why) == 0 || why.kind == ERR_GONE)
 		if (pause_ms(50, d) < 0)
 			return;
@@ -574,9 +575,9 @@ static void say_findings(const struct run *r, int n, const struct strbuf *findin
 		n > 1 ? "stand in the way:" : "stands in the way:", findings->buf);
 }
 
-/* What the clusters file forbids, what the ground can't do in the middle of the scenario, and what
- * is missing on clusters that are not ours, is found out before anything is done: by a plan that
- * nobody sees, in a process of its own. Returns its exit code. */
+/* Before anything is done, finds what the clusters file forbids, what the ground can't do, and what
+ * is missing on clusters that stay: runs the scenario in plan mode, without output, in a child
+ * process. Returns its exit code. */
 static int ask_the_rules(struct run *r)
 {
 	const struct ground *g = r->o->ground;
@@ -599,8 +600,8 @@ static int ask_the_rules(struct run *r)
 		r->rt.plan = true;
 		r->rt.dir = xstrdup("<run>");
 		r->rt.data_dir = xstrdup("/var/tmp/drtest-<run>");
-		/* a script may need what only a real run gives: on clusters of our own its other
-		 * errors, and a loop without an end, are told when they happen */
+		/* a script may need results that only a real run has, so on clusters that drtest
+		 * creates, other errors and endless loops are left to the run */
 		if (!g->clusters_stay)
 			alarm(PLAN_S);
 		if (scenario_run(&r->scenario, &e, &traceback) < 0)

@@ -14,6 +14,7 @@
 #include "harness/redo/scan.h"
 #include "harness/redo/writer.h"
 #include "harness/sql/schema.h"
+#include "tests/support/store_dir.h"
 
 #define FIRST_MS 1763640000000
 #define C_BYTES 119
@@ -27,16 +28,11 @@ static _Noreturn void die(const struct err *e)
 
 static struct store *open_dir(const char *dir)
 {
-	char *path = dir[0] == '/' ? xstrdup(dir)
-				   : xstrfmt("%s/%s", getcwd((char[4096]){ 0 }, 4096), dir),
-	     *uri = xstrfmt("file://%s", path);
 	struct err e = ERR_INIT;
-	struct store *s = store_open(uri, NULL, &e);
+	struct store *s = store_at_dir(dir, &e);
 
 	if (!s || store_create_bucket(s, &e) < 0)
 		die(&e);
-	free(path);
-	free(uri);
 	return s;
 }
 

@@ -15,6 +15,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "harness/sql/schema.h"
+#include "tests/support/store_dir.h"
 
 struct fixture fx;
 
@@ -59,15 +60,9 @@ void fx_forget(void)
 
 struct store *fx_open(const char *dir)
 {
-	char cwd[400], uri[900];
 	struct err e = ERR_INIT;
-	struct store *s;
+	struct store *s = store_at_dir(dir, &e);
 
-	if (!getcwd(cwd, sizeof(cwd)))
-		fail();
-	snprintf(uri, sizeof(uri), "file://%s%s%s", dir[0] == '/' ? "" : cwd,
-		 dir[0] == '/' ? "" : "/", dir);
-	s = store_open(uri, NULL, &e);
 	if (!s)
 		fail_msg("%s", e.text);
 	return s;

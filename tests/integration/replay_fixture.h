@@ -12,6 +12,14 @@ struct fixture {
 	struct test_server *server;
 	struct sql *conn;
 };
+/* cmocka's tests, one for each log of the real TiCDC with its expected rows; its name is *state */
+#define FX_FOR_REAL_LOGS(test)                                          \
+	{ "small", test, NULL, NULL, (void *)"small" },                 \
+		{ "small_lz4", test, NULL, NULL, (void *)"small-lz4" }, \
+		{ "keyswap", test, NULL, NULL, (void *)"keyswap" },     \
+	{                                                               \
+		"sysbench", test, NULL, NULL, (void *)"sysbench"        \
+	}
 extern struct fixture fx;
 void fx_start(void);
 void fx_end(void);

@@ -351,13 +351,7 @@ static void the_large_log_gives_its_sums(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		{ "small", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"small" },
-		{ "small_lz4", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL,
-		  (void *)"small-lz4" },
-		{ "keyswap", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL,
-		  (void *)"keyswap" },
-		{ "sysbench", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL,
-		  (void *)"sysbench" },
+		FX_FOR_REAL_LOGS(a_log_of_ticdc_gives_the_rows_of_ticdc),
 		cmocka_unit_test(little_memory_gives_the_same),
 		cmocka_unit_test(a_server_that_is_not_the_logs_secondary_is_refused),
 		cmocka_unit_test(a_dead_feeds_connection_is_fenced_and_no_other),

@@ -548,13 +548,7 @@ int main(void)
 {
 	static enum replay_mode merge = REPLAY_MERGE, txn = REPLAY_TXN;
 	const struct CMUnitTest tests[] = {
-		{ "small", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL, (void *)"small" },
-		{ "small_lz4", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL,
-		  (void *)"small-lz4" },
-		{ "keyswap", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL,
-		  (void *)"keyswap" },
-		{ "sysbench", a_log_of_ticdc_gives_the_rows_of_ticdc, NULL, NULL,
-		  (void *)"sysbench" },
+		FX_FOR_REAL_LOGS(a_log_of_ticdc_gives_the_rows_of_ticdc),
 		cmocka_unit_test(a_reader_sees_whole_transactions_only_also_across_kills),
 		cmocka_unit_test(the_reader_would_see_a_torn_transaction),
 		cmocka_unit_test(a_table_without_a_key_gets_each_change_once),

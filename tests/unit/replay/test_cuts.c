@@ -19,6 +19,7 @@
 #include "harness/replay/log_check.h"
 #include "harness/redo/scan.h"
 #include "harness/redo/sidecar.h"
+#include "tests/support/store_dir.h"
 
 #define SAMPLES 40         /* of a log and kind of damage, in make check */
 #define SAMPLES_LARGE 4000 /* of the log that is too large for every byte */
@@ -31,15 +32,10 @@ static char *base; /* a directory in memory, if there is one */
 
 static struct store *open_dir(const char *dir)
 {
-	char *path = dir[0] == '/' ? xstrdup(dir)
-				   : xstrfmt("%s/%s", getcwd((char[4096]){ 0 }, 4096), dir),
-	     *uri = xstrfmt("file://%s", path);
 	struct err e = ERR_INIT;
-	struct store *s = store_open(uri, NULL, &e);
+	struct store *s = store_at_dir(dir, &e);
 
 	assert_non_null(s);
-	free(path);
-	free(uri);
 	return s;
 }
 

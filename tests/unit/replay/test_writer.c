@@ -19,20 +19,16 @@
 #include "harness/replay/row_layout.h"
 #include "harness/redo/writer.h"
 #include "harness/sql/schema.h"
+#include "tests/support/store_dir.h"
 
 static char scratch[] = "/tmp/drtest-writer.XXXXXX";
 
 static struct store *open_dir(const char *dir)
 {
-	char *path = dir[0] == '/' ? xstrdup(dir)
-				   : xstrfmt("%s/%s", getcwd((char[4096]){ 0 }, 4096), dir),
-	     *uri = xstrfmt("file://%s", path);
 	struct err e = ERR_INIT;
-	struct store *s = store_open(uri, NULL, &e);
+	struct store *s = store_at_dir(dir, &e);
 
 	assert_non_null(s);
-	free(path);
-	free(uri);
 	return s;
 }
 
