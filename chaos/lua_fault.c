@@ -4,7 +4,6 @@
 #include "chaos/lua_fault.h"
 
 #include <lauxlib.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,6 @@
 #include "cli/commands.h"
 
 #include <getopt.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -16,7 +15,6 @@
 #include "harness/compare/compare.h"
 #include "harness/os/fs.h"
 #include "harness/verify/checks.h"
-#include "harness/verify/evidence.h"
 #include "workloads/load.h"
 
 #define SETS_MAX 64

@@ -2,7 +2,6 @@
 
 #include <curl/curl.h>
 #include <expat.h>
-#include <jansson.h>
 #include <luajit.h>
 #include <lz4.h>
 #include <microhttpd.h>

@@ -1,6 +1,5 @@
 #include "reports/suite_report.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -3,7 +3,6 @@
  * server computes whether a plant changes anything: its affected rows. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "harness/compare/compare.h"

@@ -1,6 +1,5 @@
 /* The recording: a real drill, small: load, backup, restore, changefeed with redo log, SIGKILL
  * while the sink is busy, replay. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,5 @@
 #include "workloads/history.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>

@@ -1,7 +1,5 @@
 #include "workloads/load.h"
 
-#include <errno.h>
-#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <lauxlib.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "harness/base/nearest.h"

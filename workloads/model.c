@@ -3,7 +3,6 @@
  * sent. */
 #include <inttypes.h>
 #include <lauxlib.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "workloads/load_impl.h"

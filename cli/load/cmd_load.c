@@ -1,7 +1,6 @@
 #include "cli/commands.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

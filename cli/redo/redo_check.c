@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "harness/base/clock.h"
 #include "harness/replay/log_check.h"
 
 struct findings {

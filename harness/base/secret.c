@@ -2,7 +2,6 @@
 
 #include <ctype.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 

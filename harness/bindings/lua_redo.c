@@ -1,6 +1,5 @@
 /* t.redo: a redo log that lives, looked at and copied; nothing is ever written to it. */
 #include <lauxlib.h>
-#include <stdlib.h>
 
 #include "harness/bindings/bindings.h"
 #include "harness/bindings/lua_tso.h"

@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "harness/base/xalloc.h"
 #include "harness/binlog/binlog_impl.h"

@@ -1,6 +1,5 @@
 #include "harness/cluster/undo.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>

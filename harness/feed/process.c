@@ -11,7 +11,6 @@
 #include "harness/base/xalloc.h"
 #include "harness/feed/config.h"
 #include "harness/feed/status.h"
-#include "harness/os/fs.h"
 
 #define START_MS 30000
 #define AT_CHECKPOINT_MS (30 * 60 * 1000)

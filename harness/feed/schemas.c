@@ -8,8 +8,6 @@
  * responds, otherwise the primary, and no watermark advances until the reader is past the horizon.
  * If a DDL comes first, the changefeed restarts at the checkpoint, and the reader waits for the
  * secondary at that table. */
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

@@ -1,6 +1,5 @@
 #include "harness/redo/codec.h"
 
-#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 

@@ -1,13 +1,9 @@
 #include "harness/run/runtime.h"
 
 #include <lauxlib.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "harness/base/secret.h"
 #include "harness/base/strbuf.h"

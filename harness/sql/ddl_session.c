@@ -1,7 +1,6 @@
 #include "harness/sql/ddl_session.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "harness/base/uri.h"

@@ -1,6 +1,5 @@
 #include "harness/sql/schema.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 #include "harness/sql/sql.h"
 
 #include <errmsg.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <ma_pvio.h>
 #include <pthread.h>

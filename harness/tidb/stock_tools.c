@@ -1,6 +1,5 @@
 #include "harness/tidb/stock_tools.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 #include "harness/verify/defects.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* Cycles among transactions: strongly connected components (Tarjan, without recursion: histories
  * are long). */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,4 @@
 /* Reads a history's files. */
-#include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 #include "reports/forecast/forecast.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,5 @@
 #include "reports/live/live_run.h"
 
-#include <errno.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

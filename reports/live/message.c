@@ -1,7 +1,6 @@
 #include "reports/live/message.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

@@ -1,7 +1,6 @@
 #include "workloads/bindings/lua_sysbench.h"
 
 #include <lauxlib.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

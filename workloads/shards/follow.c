@@ -1,6 +1,5 @@
 #include "workloads/shards/follow.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

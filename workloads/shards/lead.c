@@ -1,6 +1,5 @@
 #include "workloads/shards/lead.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>

@@ -1,7 +1,6 @@
 #include "workloads/shards/words.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>

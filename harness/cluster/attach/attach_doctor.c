@@ -1,7 +1,6 @@
 /* `drtest doctor --clusters`: everything that a run would need of each cluster of the file, asked
  * of each endpoint. The clusters are only read; the store gets a probe object where runs may write
  * to it. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

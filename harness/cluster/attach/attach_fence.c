@@ -1,6 +1,5 @@
 /* Whose sessions may be ended: an ended run's changefeed may have left statements that run on, and
  * a living run's are not ours. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
