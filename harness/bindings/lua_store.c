@@ -210,33 +210,35 @@ static int start(lua_State *L)
 	return 0;
 }
 
-static int make(lua_State *L)
+/* Others on this machine can reach the port too, so each run has a password of its own. */
+static int choose_password(char out[33], struct err *e)
 {
-	struct runtime *r = runtime_of(L);
+	unsigned char random[16];
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return err_sys(e, "random bytes for a key");
+	for (size_t i = 0; i < sizeof(random); i++)
+		snprintf(out + 2 * i, 3, "%02x", random[i]);
+	return 0;
+}
+
+/* The table at index 1, into s; returns the port that it asks for. */
+static int read_options(lua_State *L, struct lua_store *s)
+{
 	const char *user = "drtest", *password = NULL;
 	char own[33] = "";
 	int64_t port = PORT;
-	struct lua_store *s = xcalloc(1, sizeof(*s));
 	struct err e = ERR_INIT;
-	char *data_dir;
 
-	owned_add(r, &ops, s); /* whatever happens below */
-	owned_expect(r, s, false);
 	lua_fields(L, 1, "t:store",
 		   (struct field[]){ { "buckets", FIELD_ANY, NULL },
 				     { "user", FIELD_TEXT, &user },
 				     { "password", FIELD_TEXT, &password },
 				     { "port", FIELD_WHOLE, &port },
 				     { NULL, 0, NULL } });
-	if (!password) { /* others of this machine reach the port too: keys of this run's own */
-		unsigned char random[16];
-
-		if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
-			err_sys(&e, "random bytes for a key");
-			return lua_raise(L, &e);
-		}
-		for (size_t i = 0; i < sizeof(random); i++)
-			snprintf(own + 2 * i, 3, "%02x", random[i]);
+	if (!password) {
+		if (choose_password(own, &e) < 0)
+			lua_raise(L, &e);
 		password = own;
 	}
 	if (strlen(user) >= sizeof(s->user) || strlen(password) >= sizeof(s->password) ||
@@ -246,49 +248,73 @@ static int make(lua_State *L)
 	strcpy(s->user, user);
 	strcpy(s->password, password);
 	read_buckets(L, s);
+	return (int)port;
+}
+
+/* The clusters file's store, which stays. */
+static int use_remote(lua_State *L, struct runtime *r, struct lua_store *s)
+{
+	const struct ground *g = runtime_ground(r);
+	struct err e = ERR_INIT;
+
+	if (g->store(&s->remote, &e) < 0)
+		lua_usage(L, "%s", e.text);
+	runtime_plan(r, "the clusters file's store, under a prefix for this run; the objects "
+			"stay there");
+	if (!runtime_planning(r) && g->leaves_objects &&
+	    g->leaves_objects(strrchr(runtime_data_dir(r), '/') + 1, &e) < 0)
+		return lua_raise(L, &e);
+	return 1;
+}
+
+static int start_minio(struct runtime *r, struct lua_store *s, int port, struct err *e)
+{
+	char *data_dir = xstrfmt("%s/store", runtime_data_dir(r));
+	struct minio_opts o;
+
+	s->log_path = runtime_log_path(r, "store");
+	o = options(r, s, data_dir);
+	s->minio = minio_start(&o, deadline_in_ms(START_MS), e);
+	free(data_dir);
+	if (!s->minio)
+		return -1;
+	s->port = minio_port(s->minio);
+	s->pid = proc_pid(minio_proc(s->minio));
+	if (s->port != port)
+		runtime_note(r, "port %d is in use: the store listens on %d", port, s->port);
+	owned_expect(r, s, true);
+	return 0;
+}
+
+static int make(lua_State *L)
+{
+	struct runtime *r = runtime_of(L);
+	struct lua_store *s = xcalloc(1, sizeof(*s));
+	struct err e = ERR_INIT;
+	int port;
+
+	owned_add(r, &ops, s); /* whatever happens below */
+	owned_expect(r, s, false);
+	port = read_options(L, s);
 	*(struct lua_store **)lua_newuserdata(L, sizeof(s)) = s;
 	luaL_getmetatable(L, METATABLE);
 	lua_setmetatable(L, -2);
-	if (runtime_ground(r)->store) {
-		if (runtime_ground(r)->store(&s->remote, &e) < 0)
-			lua_usage(L, "%s", e.text);
-		runtime_plan(r,
-			     "the clusters file's store, under a prefix for this run; the objects "
-			     "stay there");
-		if (!runtime_planning(r) && runtime_ground(r)->leaves_objects &&
-		    runtime_ground(r)->leaves_objects(strrchr(runtime_data_dir(r), '/') + 1, &e) <
-			    0)
-			return lua_raise(L, &e);
-		return 1;
-	}
+	if (runtime_ground(r)->store)
+		return use_remote(L, r, s);
 	if (runtime_store(r) == RUN_STORE_S3)
-		s->port = (int)port;
+		s->port = port;
 	if (runtime_plan(
 		    r,
 		    s->port ? "minio server --address 127.0.0.1:%d (or a free port)   # user %s"
 			    : "mkdir the store's directories",
-		    s->port, user)) {
+		    s->port, s->user)) {
 		for (size_t i = 0; i < s->n_buckets; i++)
 			runtime_plan(r, s->port ? "create bucket s3://%s" : "mkdir store/%s",
 				     s->bucket[i]);
 		return 1;
 	}
-	if (s->port) {
-		data_dir = xstrfmt("%s/store", runtime_data_dir(r));
-		s->log_path = runtime_log_path(r, "store");
-		struct minio_opts o = options(r, s, data_dir);
-
-		s->minio = minio_start(&o, deadline_in_ms(START_MS), &e);
-		free(data_dir);
-		if (!s->minio)
-			return lua_raise(L, &e);
-		s->port = minio_port(s->minio);
-		s->pid = proc_pid(minio_proc(s->minio));
-		if (s->port != port)
-			runtime_note(r, "port %d is in use: the store listens on %d", (int)port,
-				     s->port);
-		owned_expect(r, s, true);
-	}
+	if (s->port && start_minio(r, s, port, &e) < 0)
+		return lua_raise(L, &e);
 	if (make_buckets(r, s, &e) < 0)
 		return lua_raise(L, &e);
 	return 1;
