@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <expat.h>
+#include <jansson.h>
 #include <luajit.h>
 #include <lz4.h>
 #include <microhttpd.h>
