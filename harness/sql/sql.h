@@ -64,8 +64,8 @@ int64_t sql_exec_text(struct sql *s, struct err *e, const char *text, size_t n);
 int64_t sql_load(struct sql *s, struct err *e, const char *statement, const char *file, size_t n);
 
 /* The rows of a query: stored (all of them in memory, at most 512 MiB; more is ERR_GONE), or
- * streamed (the connection can't be used for anything else until the end). A cell is `len` bytes, or
- * NULL for SQL's NULL. */
+ * streamed (the connection can't be used for anything else until the end). A cell is `len` bytes,
+ * or NULL for SQL's NULL. */
 struct sql_rows {
 	MYSQL_RES *res;
 	MYSQL_ROW cell;     /* the current row */
