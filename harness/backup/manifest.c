@@ -229,46 +229,47 @@ static bool parse(json_t *root, struct manifest *m)
 	return true;
 }
 
-int manifest_read(struct store *from, struct manifest *m, struct err *e)
+int manifest_parse(const char *text, size_t n, struct manifest *m, struct err *e)
 {
-	struct strbuf in = STRBUF_INIT;
-	json_t *root = NULL;
+	json_t *root;
 	char sum[17];
 	int rc = -1;
 
 	*m = (struct manifest){ 0 };
-	if (store_get(from, BACKUP_MANIFEST, MANIFEST_BYTES_MAX, &in, e) < 0) {
-		if (e && e->kind == ERR_NOT_FOUND)
-			err_set(e, ERR_NOT_FOUND, 0,
-				"no backup in %s: %s is missing (it is written last)",
-				store_uri_redacted(from), BACKUP_MANIFEST);
-		goto out;
-	}
-	if (in.len < BODY_AT + 4 || memcmp(in.buf, HEAD, sizeof(HEAD) - 1) ||
-	    memcmp(in.buf + sizeof(HEAD) - 1 + 16, MIDDLE, sizeof(MIDDLE) - 1) ||
-	    memcmp(in.buf + in.len - 2, "}\n", 2)) {
-		err_set(e, ERR_BAD_DATA, 0, "%s is truncated or not a backup's manifest",
-			BACKUP_MANIFEST);
-		goto out;
-	}
+	if (n < BODY_AT + 4 || memcmp(text, HEAD, sizeof(HEAD) - 1) ||
+	    memcmp(text + sizeof(HEAD) - 1 + 16, MIDDLE, sizeof(MIDDLE) - 1) ||
+	    memcmp(text + n - 2, "}\n", 2))
+		return err_set(e, ERR_BAD_DATA, 0, "%s is truncated or not a backup's manifest",
+			       BACKUP_MANIFEST);
 	snprintf(sum, sizeof(sum), "%016" PRIx64,
-		 (uint64_t)XXH3_64bits(in.buf + BODY_AT, in.len - BODY_AT - 2));
-	if (memcmp(sum, in.buf + sizeof(HEAD) - 1, 16)) {
-		err_set(e, ERR_BAD_DATA, 0, "%s is damaged: its checksum differs", BACKUP_MANIFEST);
-		goto out;
-	}
-	root = json_loadb(in.buf + BODY_AT, in.len - BODY_AT - 2, JSON_REJECT_DUPLICATES, NULL);
-	if (!root || !parse(root, m)) {
+		 (uint64_t)XXH3_64bits(text + BODY_AT, n - BODY_AT - 2));
+	if (memcmp(sum, text + sizeof(HEAD) - 1, 16))
+		return err_set(e, ERR_BAD_DATA, 0, "%s is damaged: its checksum differs",
+			       BACKUP_MANIFEST);
+	root = json_loadb(text + BODY_AT, n - BODY_AT - 2, JSON_REJECT_DUPLICATES, NULL);
+	if (root && parse(root, m)) {
+		rc = 0;
+	} else {
 		err_set(e, ERR_BAD_DATA, 0, "%s has a field that this version cannot read",
 			BACKUP_MANIFEST);
-		goto out;
-	}
-	rc = 0;
-out:
-	json_decref(root);
-	strbuf_release(&in);
-	if (rc < 0)
 		manifest_release(m);
+	}
+	json_decref(root);
+	return rc;
+}
+
+int manifest_read(struct store *from, struct manifest *m, struct err *e)
+{
+	struct strbuf in = STRBUF_INIT;
+	int rc = store_get(from, BACKUP_MANIFEST, MANIFEST_BYTES_MAX, &in, e);
+
+	*m = (struct manifest){ 0 };
+	if (rc == 0)
+		rc = manifest_parse(in.buf, in.len, m, e);
+	else if (e && e->kind == ERR_NOT_FOUND)
+		err_set(e, ERR_NOT_FOUND, 0, "no backup in %s: %s is missing (it is written last)",
+			store_uri_redacted(from), BACKUP_MANIFEST);
+	strbuf_release(&in);
 	return rc;
 }
 

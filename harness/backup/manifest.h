@@ -36,6 +36,9 @@ struct manifest {
 	size_t n_tables;
 };
 int manifest_write(struct store *to, const struct manifest *m, struct err *e);
+/* Takes nothing on trust: what it accepts has sound keys, no system database, and rows that add up.
+ * ERR_BAD_DATA; *m is then empty. */
+int manifest_parse(const char *text, size_t n, struct manifest *m, struct err *e);
 /* ERR_NOT_FOUND: no backup here */
 int manifest_read(struct store *from, struct manifest *m, struct err *e);
 void manifest_release(struct manifest *m);

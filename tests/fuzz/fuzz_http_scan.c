@@ -1,5 +1,6 @@
-/* lib: chaos. Requests from a stranger: whatever they are and however they are cut, each byte is
- * taken once and no state is lost. */
+/* lib: chaos */
+/* Requests from a stranger: whatever they are and however they are cut, each byte is taken once and
+ * no state is lost. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
