@@ -9,7 +9,7 @@ expect "a plan" 0 'hold 50/s' "$DRTEST" capacity "${quick[@]}" --plan
 expect "a rate that holds" 0 'the knee +ok .*100/s hold; no rate up to there breaks the target' \
 	"$DRTEST" capacity "${quick[@]}" --target 'p99<60s,lag<60s,rpo<60s' --min-rate 100 --max-rate 100
 grep -q 'if the primary died now: .* lost  holds' "$scratch/out" && ok || bad "no RPO in the curve"
-expect "wrong target" 2 "target 'p98<5ms' must be a list of p50, p95" "$DRTEST" capacity "${quick[@]}" --target 'p98<5ms'
+expect "wrong target" 2 "option target: 'p98<5ms' must be a list of p50, p95" "$DRTEST" capacity "${quick[@]}" --target 'p98<5ms'
 expect "wrong option" 2 "there is no option --speed" "$DRTEST" capacity "${quick[@]}" --speed 5
 expect "no value" 2 "needs a value" "$DRTEST" capacity --target
 expect "throughput, each alone" 0 'replay, nothing else +ok .* rows/s' "$DRTEST" run scenarios/throughput.lua --store file --out "$out" --set tables=2 \

@@ -46,9 +46,12 @@ if begin --window 3s; then
 	[ "$(seconds_of remarks)" = 5 ] && ok || bad "remarks: $(seconds_of remarks)"
 fi
 
-# ---- people who move service and replay nothing: what the secondary lacks is found
+# ---- people who move service and replay nothing: what the secondary lacks is found. It lacks what came while it was frozen.
 if begin --window 8s --max-rto 1h; then
+	frozen=$(pgrep -f -- "--defaults-file=$data/secondary/my.cnf")
+	kill -STOP "$frozen" || bad "the secondary is not there: $data"
 	wait_for 60 gone
+	kill -CONT "$frozen"
 	say "service"
 	wait_for 60 grep -q 'service on the secondary, judged' "$scratch/day"
 	say "done"
@@ -97,7 +100,7 @@ fi
 expect "no clusters" 2 '^drtest gameday: --clusters FILE is missing' "$DRTEST" gameday
 expect "a window that is none" 2 "^drtest: option window: 'soon' is not a duration" "$DRTEST" gameday --on local --window soon --plan
 cat >"$scratch/clusters.lua" <<'L'
-local function at(port) return { sql = { host = "127.0.0.1", port = port }, pd = "http://127.0.0.1:1", ticdc = "http://127.0.0.1:1" } end
+local function at(port) return { sql = { host = "127.0.0.1", port = port }, pd = "http://127.0.0.1:1" .. port, ticdc = "http://127.0.0.1:2" .. port } end
 local primary, secondary = at(1), at(2)
 primary.allow = { "write" }
 secondary.allow = { "write" }

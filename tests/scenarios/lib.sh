@@ -117,20 +117,27 @@ attached_pair() {
 	mkdir -p "$TIUP_HOME/bin" "$scratch/store"
 	echo '{}' >"$TIUP_HOME/bin/root.json"
 	out=$scratch/runs
-	# Below the ports that the kernel gives out, and above where drtest's own playgrounds begin.
-	for offset in $(shuf -e 7100 8100 9100 10100); do
-		# Held as long as this test lives, against one that looks at the same time.
-		exec 6>"/var/tmp/drtest-test-ports.$UID.$offset" 7>"/var/tmp/drtest-test-ports.$UID.$((offset + 1000))" \
-			8>"/var/tmp/drtest-test-ports.$UID.$((offset + 2000))"
-		busy=1
-		flock -n 6 && flock -n 7 && flock -n 8 || continue
-		busy=0
-		for o in "$offset" $((offset + 1000)) $((offset + 2000)); do
-			for p in 4000 10080 2379 2380 20160 20180 8300 9527; do (: </dev/tcp/127.0.0.1/$((p + o))) 2>/dev/null && busy=1; done
+	# Below the ports that the kernel gives out, and above where drtest's own playgrounds begin: room for two such tests at once, a third one waits.
+	local busy=1 tries=0
+	while [ $busy = 1 ]; do
+		for offset in $(shuf -e 7100 8100 9100 10100); do
+			# Held as long as this test lives, against one that looks at the same time.
+			exec 6>"/var/tmp/drtest-test-ports.$UID.$offset" 7>"/var/tmp/drtest-test-ports.$UID.$((offset + 1000))" \
+				8>"/var/tmp/drtest-test-ports.$UID.$((offset + 2000))"
+			flock -n 6 && flock -n 7 && flock -n 8 || continue
+			busy=0
+			for o in "$offset" $((offset + 1000)) $((offset + 2000)); do
+				for p in 4000 10080 2379 2380 20160 20180 8300 9527; do (: </dev/tcp/127.0.0.1/$((p + o))) 2>/dev/null && busy=1; done
+			done
+			[ $busy = 0 ] && break
 		done
 		[ $busy = 0 ] && break
+		exec 6>&- 7>&- 8>&-
+		tries=$((tries + 1))
+		[ $tries -lt 300 ] || { bad "no free ports for two clusters"; exit 1; }
+		[ $((tries % 10)) = 0 ] && echo "waiting for ports"
+		sleep 2
 	done
-	[ $busy = 0 ] || { bad "no free ports for two clusters"; exit 1; }
 	cat >"$scratch/start" <<S
 #!/bin/bash
 # start TAG OFFSET

@@ -102,17 +102,18 @@ class Clock:
 class Writer(Clock):
     """The one that samples; a kept data directory goes on."""
     def __init__(self, port, tso_map):
-        self.sql, self.file = common.connect_root(port), open(tso_map, 'ab', buffering=0)
+        self.sql, self.file, self.one = common.connect_root(port), open(tso_map, 'ab', buffering=0), threading.Lock()
         Clock.__init__(self, tso_map)
         self.sample()
 
     def sample(self):
-        gtid = ask(self.sql, 'SELECT @@gtid_binlog_pos')[0][0]
-        seq = int(gtid.rsplit('-', 1)[1]) if gtid else 0
-        ms = max(int(time.time() * 1000), self.ms[-1] + 1 if self.ms else 0)
-        record = struct.pack('<QQ', ms, seq)
-        self.file.write(record + struct.pack('<Q', xxh(record, 16)))
-        self.read()
+        with self.one:  # the thread of run() begins before the first sample is taken
+            gtid = ask(self.sql, 'SELECT @@gtid_binlog_pos')[0][0]
+            seq = int(gtid.rsplit('-', 1)[1]) if gtid else 0
+            ms = max(int(time.time() * 1000), self.ms[-1] + 1 if self.ms else 0)
+            record = struct.pack('<QQ', ms, seq)
+            self.file.write(record + struct.pack('<Q', xxh(record, 16)))
+            self.read()
 
     def run(self):
         while True:
