@@ -6,7 +6,7 @@
 #define HARNESS_BINLOG_BINLOG_H
 
 #include "harness/redo/record.h"
-#include "harness/sql/ddl_session.h"
+#include "harness/sql/ddl/ddl_session.h"
 #include "harness/sql/schema.h"
 
 /* What comes out: one transaction, or one DDL. Valid until the next binlog_next().

@@ -2,7 +2,7 @@
 #include <strings.h>
 
 #include "harness/binlog/binlog_impl.h"
-#include "harness/sql/rename.h"
+#include "harness/sql/ddl/rename.h"
 
 #define BY_PLACE                                                                                   \
 	"an ALTER depends on the order of its rows (ADD .. AUTO_INCREMENT, IGNORE), which no key " \

@@ -9,7 +9,7 @@
 #include "harness/base/strbuf.h"
 #include "harness/binlog/table_map.h"
 #include "harness/sql/charset.h"
-#include "harness/sql/ddl_session.h"
+#include "harness/sql/ddl/ddl_session.h"
 
 /* The types that the changefeed knows, with the numbers of MariaDB sql/log_event.h. */
 enum binlog_event_type {

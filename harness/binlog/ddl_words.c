@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "harness/sql/lex.h"
+#include "harness/sql/ddl/lex.h"
 #include "harness/sql/schema.h"
 
 static void next_token(struct lex *x) /* short, for the grammar below */

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "harness/sql/ddl_session.h"
-#include "harness/sql/lex.h"
+#include "harness/sql/ddl/ddl_session.h"
+#include "harness/sql/ddl/lex.h"
 
 /* TiDB's action types (pingcap/tidb pkg/meta/model, ActionType), those that a MariaDB statement can
  * mean. */

@@ -6,7 +6,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/binlog/ddl_words.h"
-#include "harness/sql/rename.h"
+#include "harness/sql/ddl/rename.h"
 #include "harness/sql/tso_map.h"
 
 #define AHEAD_ID 0x20000000u /* of a replica that reads ahead */

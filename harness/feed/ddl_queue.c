@@ -12,7 +12,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/binlog/ddl_words.h"
 #include "harness/feed/log_lines.h"
-#include "harness/sql/ddl_once.h"
+#include "harness/sql/ddl/ddl_once.h"
 
 #define CONNECT_MS 5000
 #define READ_ONLY 1290

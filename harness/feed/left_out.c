@@ -7,7 +7,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/binlog/ddl_words.h"
 #include "harness/feed/log_lines.h"
-#include "harness/sql/lex.h"
+#include "harness/sql/ddl/lex.h"
 
 #define NOT_CARRIED_SHOWN 500 /* bytes */
 

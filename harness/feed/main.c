@@ -17,7 +17,7 @@
 #include "harness/os/fs.h"
 #include "harness/redo/reader.h"
 #include "harness/sql/charset.h"
-#include "harness/sql/ddl_once.h"
+#include "harness/sql/ddl/ddl_once.h"
 #include "harness/sql/keyless.h"
 
 #define CONNECT_MS 15000

@@ -17,7 +17,7 @@
 #include "harness/binlog/map_schema.h"
 #include "harness/feed/feed_impl.h"
 #include "harness/feed/log_lines.h"
-#include "harness/sql/lex.h"
+#include "harness/sql/ddl/lex.h"
 
 #define RECONNECT_MS 60000
 /* a secondary that has not responded, nor finished a DDL, for this long is stalled */

@@ -11,7 +11,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/feed/log_lines.h"
 #include "harness/feed/sink_impl.h"
-#include "harness/sql/ddl_once.h"
+#include "harness/sql/ddl/ddl_once.h"
 #include "harness/sql/keyless.h"
 #include "harness/sql/literal.h"
 

@@ -36,7 +36,7 @@ struct redo_ddl {
 	uint64_t seq;
 	uint64_t type; /* TiDB's DDL action type */
 	struct redo_table table;
-	/* beside the record, in the sidecar: sql/ddl_session.h; n 0: not told */
+	/* beside the record, in the sidecar: sql/ddl/ddl_session.h; n 0: not told */
 	struct redo_bytes session;
 };
 enum redo_event_kind { REDO_ROW = 1, REDO_DDL = 2 };

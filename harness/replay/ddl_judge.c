@@ -2,7 +2,7 @@
 
 #include <inttypes.h>
 
-#include "harness/sql/lex.h"
+#include "harness/sql/ddl/lex.h"
 
 #define QUERY_SHOWN_MAX 120
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/sql/rename.h"
+#include "harness/sql/ddl/rename.h"
 
 static int by_text(const struct redo_bytes *a, const struct redo_bytes *b)
 {

@@ -11,12 +11,12 @@
 #include "harness/replay/replay_read.h"
 #include "harness/replay/applier.h"
 #include "harness/replay/txn.h"
-#include "harness/sql/ddl_once.h"
+#include "harness/sql/ddl/ddl_once.h"
 #include "harness/sql/fence.h"
-#include "harness/sql/rename.h"
+#include "harness/sql/ddl/rename.h"
 #include "harness/sql/rights.h"
 #include "harness/sql/schema.h"
-#include "harness/sql/tidb_ddl.h"
+#include "harness/sql/ddl/tidb_ddl.h"
 
 #define NO_SUCH_TABLE 1146
 #define NO_SUCH_DATABASE 1049

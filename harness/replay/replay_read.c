@@ -13,8 +13,8 @@
 #include "harness/replay/ddl_order.h"
 #include "harness/replay/image_chain.h"
 #include "harness/redo/scan.h"
-#include "harness/sql/ddl_once.h"
-#include "harness/sql/lex.h"
+#include "harness/sql/ddl/ddl_once.h"
+#include "harness/sql/ddl/lex.h"
 #include "harness/sql/schema.h"
 
 #define PROGRESS_NS 200000000

@@ -5,7 +5,7 @@
 
 #include "harness/replay/replay.h"
 #include "harness/redo/writer.h"
-#include "harness/sql/ddl_once.h"
+#include "harness/sql/ddl/ddl_once.h"
 #include "tests/integration/mariadb_server.h"
 
 struct fixture {

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/sql/ddl_once.h"
+#include "harness/sql/ddl/ddl_once.h"
 #include "tests/integration/replay_fixture.h"
 
 #define FIRST_MS 1763640000000 /* the fixture's logs begin here */

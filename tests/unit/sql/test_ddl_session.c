@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "harness/sql/ddl_session.h"
+#include "harness/sql/ddl/ddl_session.h"
 
 static void a_session_comes_back_as_it_went(void **unused)
 {

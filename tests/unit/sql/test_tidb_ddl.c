@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "harness/sql/tidb_ddl.h"
+#include "harness/sql/ddl/tidb_ddl.h"
 
 static const struct {
 	const char *typed, *plain; /* NULL: as it was typed */

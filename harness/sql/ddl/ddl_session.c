@@ -1,10 +1,10 @@
-#include "harness/sql/ddl_session.h"
+#include "harness/sql/ddl/ddl_session.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "harness/base/uri.h"
-#include "harness/sql/lex.h"
+#include "harness/sql/ddl/lex.h"
 
 /* a DATA DIRECTORY is a place on the primary's machine */
 #define NO_DIR_IN_CREATE ((uint64_t)1 << 7)

@@ -1,9 +1,9 @@
 /* What a statement renames: RENAME TABLE a TO b, c TO d, or ALTER TABLE a RENAME [TO] b; and how
  * much of it a server has done already, as far as the tables that are there tell. */
-#ifndef HARNESS_SQL_RENAME_H
-#define HARNESS_SQL_RENAME_H
+#ifndef HARNESS_SQL_DDL_RENAME_H
+#define HARNESS_SQL_DDL_RENAME_H
 
-#include "harness/sql/lex.h"
+#include "harness/sql/ddl/lex.h"
 #include "harness/sql/sql.h"
 
 struct rename_name {

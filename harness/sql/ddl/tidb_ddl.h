@@ -3,8 +3,8 @@
  * PRE_SPLIT_REGIONS, AUTO_ID_CACHE, PLACEMENT POLICY, TTL, GLOBAL of an index and the like become
  * TiDB's comments, which another server skips: they place and number rows and do not change what a
  * row holds. */
-#ifndef HARNESS_SQL_TIDB_DDL_H
-#define HARNESS_SQL_TIDB_DDL_H
+#ifndef HARNESS_SQL_DDL_TIDB_DDL_H
+#define HARNESS_SQL_DDL_TIDB_DDL_H
 
 #include <stdbool.h>
 

@@ -1,4 +1,4 @@
-#include "harness/sql/rename.h"
+#include "harness/sql/ddl/rename.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* An SQL statement as tokens. Comments are skipped, executable ones read (not TiDB's, whose words
  * other servers do not know). Start with { .p = text, .end = text + n }. */
-#ifndef HARNESS_SQL_LEX_H
-#define HARNESS_SQL_LEX_H
+#ifndef HARNESS_SQL_DDL_LEX_H
+#define HARNESS_SQL_DDL_LEX_H
 
 #include <stdbool.h>
 #include <stddef.h>

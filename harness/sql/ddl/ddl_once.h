@@ -3,11 +3,11 @@
  * After a crash an unchanged fingerprint means that it has to run, a changed one that it is done.
  * The changefeed and the replay of its log share one record, so each knows what the other did.
  * AUTO_INCREMENT and AUTO_RANDOM counters move by themselves: a fingerprint leaves them out. */
-#ifndef HARNESS_SQL_DDL_ONCE_H
-#define HARNESS_SQL_DDL_ONCE_H
+#ifndef HARNESS_SQL_DDL_DDL_ONCE_H
+#define HARNESS_SQL_DDL_DDL_ONCE_H
 
 #include "harness/base/tso.h"
-#include "harness/sql/ddl_session.h"
+#include "harness/sql/ddl/ddl_session.h"
 
 struct ddl_point { /* orders DDLs */
 	tso_t commit_ts;

@@ -1,4 +1,4 @@
-#include "harness/sql/ddl_once.h"
+#include "harness/sql/ddl/ddl_once.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,8 +8,8 @@
 #include <xxhash.h>
 
 #include "harness/base/xalloc.h"
-#include "harness/sql/lex.h"
-#include "harness/sql/rename.h"
+#include "harness/sql/ddl/lex.h"
+#include "harness/sql/ddl/rename.h"
 #include "harness/sql/schema.h"
 
 #define TABLE BOOKKEEPING_DB_QUOTED ".`ddl_progress`"

@@ -1,9 +1,9 @@
-#include "harness/sql/tidb_ddl.h"
+#include "harness/sql/ddl/tidb_ddl.h"
 
 #include <string.h>
 #include <strings.h>
 
-#include "harness/sql/lex.h"
+#include "harness/sql/ddl/lex.h"
 
 struct text {
 	struct strbuf *out;

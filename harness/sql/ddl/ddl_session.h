@@ -3,8 +3,8 @@
  * time zone, "x" a name or a text, || a concatenation, CURRENT_TIMESTAMP another instant. It
  * travels with the statement: in the changefeed, and in the sidecar beside the redo log's DDL
  * (redo/sidecar.h). */
-#ifndef HARNESS_SQL_DDL_SESSION_H
-#define HARNESS_SQL_DDL_SESSION_H
+#ifndef HARNESS_SQL_DDL_DDL_SESSION_H
+#define HARNESS_SQL_DDL_DDL_SESSION_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "harness/sql/lex.h"
+#include "harness/sql/ddl/lex.h"
 
 #include <string.h>
 #include <strings.h>
