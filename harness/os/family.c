@@ -101,37 +101,52 @@ bool proc_is_of_a_run(pid_t pid)
 	return carries_mark(pid, "", true);
 }
 
-static bool is_member(pid_t pid, const char *mark, bool prefix, pid_t group)
+/* When the drtest that gave out the mark started: none of its descendants is older. */
+static uint64_t mark_start(const char *mark)
+{
+	const char *dot = strchr(mark, '.');
+
+	return dot ? strtoull(dot + 1, NULL, 10) : 0;
+}
+
+/* The family's number, or n. */
+static size_t family_of(pid_t pid, const struct family *f, size_t n)
 {
 	struct stat_line st;
 
 	if (proc_stat(pid, &st) < 0 || st.state == 'Z' || st.state == 'X')
-		return false;
-	return (group && st.pgrp == group) || (mark && carries_mark(pid, mark, prefix));
+		return n;
+	for (size_t i = 0; i < n; i++)
+		if ((f[i].group && st.pgrp == f[i].group) ||
+		    (f[i].mark && st.start >= mark_start(f[i].mark) &&
+		     carries_mark(pid, f[i].mark, f[i].prefix)))
+			return i;
+	return n;
 }
 
-void members_find(struct members *out, const char *mark, bool prefix, pid_t group)
+void members_find(struct members *out, const struct family *f, size_t n)
 {
 	DIR *dir = opendir("/proc");
 	struct dirent *d;
+	pid_t us = getpid();
 
 	while (dir && (d = readdir(dir))) {
 		pid_t pid = (pid_t)atoi(d->d_name);
 		int pidfd;
 
-		if (!isdigit((unsigned char)d->d_name[0]) || pid == getpid() ||
-		    !is_member(pid, mark, prefix, group))
+		if (!isdigit((unsigned char)d->d_name[0]) || pid == us || family_of(pid, f, n) == n)
 			continue;
 		pidfd = pidfd_open(pid, 0);
 		if (pidfd < 0)
 			continue;
 		/* once more: the pid may have changed hands before the pidfd held it */
-		if (!is_member(pid, mark, prefix, group)) {
+		size_t of = family_of(pid, f, n);
+		if (of == n) {
 			close(pidfd);
 			continue;
 		}
 		XGROW(out->m, out->n, out->alloc, 16);
-		out->m[out->n++] = (struct member){ pid, pidfd };
+		out->m[out->n++] = (struct member){ pid, pidfd, of };
 	}
 	if (dir)
 		closedir(dir);

@@ -182,12 +182,13 @@ static void kill_marked(struct watch *w, const char *mark)
 	do {
 		again = false;
 		members_release(&ms);
-		members_find(&ms, mark, true, 0);
+		members_find(&ms, &(struct family){ .mark = mark, .prefix = true }, 1);
 		for (size_t i = 0; i < w->n_wards; i++) {
 			size_t before = ms.n;
 
 			if (still_ours(&w->wards[i]))
-				members_find(&ms, NULL, false, w->wards[i].pgid);
+				members_find(
+					&ms, &(struct family){ .group = w->wards[i].pgid }, 1);
 			for (size_t k = before; k < ms.n;) {
 				struct stat_line st;
 

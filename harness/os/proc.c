@@ -149,57 +149,66 @@ static void how_it_ended(struct proc *p, const siginfo_t *si)
 	p->foreign_kill = si->si_status == SIGKILL && !(p->sent & (1ULL << SIGKILL));
 }
 
-/* SIGKILLs what the family left behind, and waits until it is gone. While the leader is unreaped
+/* SIGKILLs what the families left behind, and waits until it is gone. While a leader is unreaped
  * its group number is ours. */
-static int family_end(const struct proc *p, struct err *e)
+static int families_end(struct proc *const *procs, size_t n, struct err *e)
 {
 	struct deadline d = deadline_in_ms(KILL_MS_MAX);
+	struct family *f = xcalloc(n, sizeof(*f));
+	int rc = 0;
 
-	for (;;) {
+	for (size_t i = 0; i < n; i++)
+		f[i] = (struct family){ .mark = procs[i]->family, .group = procs[i]->pid };
+	for (bool again = n > 0; again;) {
 		struct members ms = { 0 };
-		size_t n;
 
-		members_find(&ms, p->family, false, p->pid);
+		members_find(&ms, f, n);
 		members_kill(&ms);
-		n = ms.n;
 		for (size_t i = 0; i < ms.n; i++)
 			pidfd_exited_for_sure(ms.m[i].pidfd, deadline_min(d, deadline_in_ms(1000)));
-		if (n && deadline_passed(d)) {
-			err_set(e, ERR_TIMEOUT, 0, "%s: process %d survives SIGKILL for %d s",
-				p->name, (int)ms.m[0].pid, KILL_MS_MAX / 1000);
-			members_release(&ms);
-			return -1;
+		again = ms.n > 0;
+		if (again && deadline_passed(d)) {
+			rc = err_set(e, ERR_TIMEOUT, 0, "%s: process %d survives SIGKILL for %d s",
+				     procs[ms.m[0].of]->name, (int)ms.m[0].pid, KILL_MS_MAX / 1000);
+			again = false;
 		}
 		members_release(&ms);
-		if (!n)
-			return 0;
 	}
+	free(f);
+	return rc;
 }
 
-/* The leader has exited and is a zombie. */
-static int proc_ended(struct proc *p, struct err *e)
+/* The leaders have exited and are zombies. */
+static int procs_ended(struct proc *const *procs, size_t n, struct err *e)
 {
 	siginfo_t si = { 0 };
 	int rc;
 
-	while (waitid(P_PIDFD, (id_t)p->pidfd, &si, WEXITED | WNOWAIT) < 0)
-		if (errno != EINTR) {
-			si.si_code = CLD_EXITED; /* someone else reaped it: how it ended is lost */
-			si.si_status = 255;
-			break;
-		}
-	how_it_ended(p, &si);
-	rc = family_end(p, e);
-	guardian_group_forget(p->pid); /* before the number is free again */
-	while (waitid(P_PIDFD, (id_t)p->pidfd, &si, WEXITED) < 0 && errno == EINTR)
-		;
-	orphans_unspare(p->pid);
+	for (size_t i = 0; i < n; i++) {
+		while (waitid(P_PIDFD, (id_t)procs[i]->pidfd, &si, WEXITED | WNOWAIT) < 0)
+			if (errno != EINTR) {
+				si.si_code = CLD_EXITED; /* someone else reaped it: how it ended
+							    is lost */
+				si.si_status = 255;
+				break;
+			}
+		how_it_ended(procs[i], &si);
+	}
+	rc = families_end(procs, n, e);
+	for (size_t i = 0; i < n; i++) {
+		struct proc *p = procs[i];
+
+		guardian_group_forget(p->pid); /* before the number is free again */
+		while (waitid(P_PIDFD, (id_t)p->pidfd, &si, WEXITED) < 0 && errno == EINTR)
+			;
+		orphans_unspare(p->pid);
+		close(p->pidfd);
+		p->pidfd = -1;
+		proc_log_close(p->log);
+		p->log = NULL;
+		p->ended = true;
+	}
 	orphans_reap();
-	close(p->pidfd);
-	p->pidfd = -1;
-	proc_log_close(p->log);
-	p->log = NULL;
-	p->ended = true;
 	return rc;
 }
 
@@ -208,14 +217,14 @@ bool proc_running(struct proc *p)
 	struct pollfd f = { .fd = p->pidfd, .events = POLLIN };
 
 	if (!p->ended && poll(&f, 1, 0) > 0)
-		proc_ended(p, NULL);
+		procs_ended(&p, 1, NULL);
 	return !p->ended;
 }
 
 int proc_wait(struct proc *p, struct deadline d)
 {
 	if (!p->ended && pidfd_exited_by(p->pidfd, d))
-		proc_ended(p, NULL);
+		procs_ended(&p, 1, NULL);
 	return p->ended;
 }
 
@@ -257,35 +266,39 @@ int proc_stop(struct proc *p, struct deadline grace, struct err *e)
 
 int proc_kill_all(struct proc *const *procs, size_t n, int64_t *at_ns, struct err *e)
 {
-	struct deadline d;
+	struct proc **victims = xcalloc(n + 1, sizeof(*victims));
+	struct family *f = xcalloc(n + 1, sizeof(*f));
 	struct members ms = { 0 };
-	int64_t now;
+	size_t alive = 0, ended = 0;
+	struct deadline d;
 	int rc = 0;
 
-	/* Who has left its group is found first, so that it dies with the others. */
 	for (size_t i = 0; i < n; i++)
 		if (proc_running(procs[i])) {
-			members_find(&ms, procs[i]->family, false, 0);
+			f[alive] = (struct family){ .mark = procs[i]->family };
+			victims[alive++] = procs[i];
 			procs[i]->sent |= 1ULL << SIGKILL;
 		}
-	now = clock_mono_ns();
-	for (size_t i = 0; i < n; i++)
-		if (!procs[i]->ended)
-			kill(-procs[i]->pid, SIGKILL);
-	members_kill(&ms);
+	/* Who has left its group is found first, so that it dies with the others. */
+	if (alive)
+		members_find(&ms, f, alive);
 	if (at_ns)
-		*at_ns = now;
+		*at_ns = clock_mono_ns();
+	for (size_t i = 0; i < alive; i++)
+		kill(-victims[i]->pid, SIGKILL);
+	members_kill(&ms);
 	members_release(&ms);
 	d = deadline_in_ms(KILL_MS_MAX);
-	for (size_t i = 0; i < n; i++) {
-		if (procs[i]->ended)
-			continue;
-		if (!pidfd_exited_for_sure(procs[i]->pidfd, d))
+	for (size_t i = 0; i < alive; i++)
+		if (pidfd_exited_for_sure(victims[i]->pidfd, d))
+			victims[ended++] = victims[i];
+		else
 			rc = err_set(e, ERR_TIMEOUT, 0, "%s survives SIGKILL for %d s",
-				     procs[i]->name, KILL_MS_MAX / 1000);
-		else if (proc_ended(procs[i], rc < 0 ? NULL : e) < 0)
-			rc = -1;
-	}
+				     victims[i]->name, KILL_MS_MAX / 1000);
+	if (procs_ended(victims, ended, rc < 0 ? NULL : e) < 0)
+		rc = -1;
+	free(victims);
+	free(f);
 	return rc;
 }
 
