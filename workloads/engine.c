@@ -15,6 +15,7 @@
 
 /* timeouts, ends and the start signal are looked at this often */
 #define TICK_NS 10000000ll
+#define START_TICK_NS 1000000ll /* before the start signal */
 #define FLUSH_TICKS 5 /* ledgers are written at least every 50 ms */
 #define SECOND_TICKS 100
 /* looks at whether anybody gets through are at least so far apart */
@@ -59,7 +60,7 @@ static int64_t serve_due(struct engine_thread *t, int64_t now)
 			continue;
 		}
 		if (!atomic_load(&l->go))
-			break;
+			return now + START_TICK_NS;
 		int took = load_take(l, now, &due);
 
 		if (took < 0) {
@@ -191,6 +192,8 @@ static void *thread_main(void *arg)
 		int64_t now = clock_mono_ns(), wake = serve_due(t, now);
 		int n;
 
+		if (t->n_ended == t->n_workers)
+			break;
 		if (wake > now + TICK_NS)
 			wake = now + TICK_NS;
 		now = clock_mono_ns();
@@ -199,6 +202,8 @@ static void *thread_main(void *arg)
 			struct worker *w = ev[i].data.ptr;
 
 			worker_ready(w, wait_bits(ev[i].events, w->conn.wait));
+			if (ev[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+				worker_hung_up(w);
 		}
 		now = clock_mono_ns();
 		if (now >= next_tick) {

@@ -139,6 +139,9 @@ int load_take(struct load *l, int64_t now_ns, int64_t *due_ns);
 void worker_begin(struct worker *w, int64_t due_ns, int64_t now_ns);
 void worker_connect(struct worker *w);
 void worker_ready(struct worker *w, int ready); /* its socket is ready: MYSQL_WAIT_* bits */
+/* The server has closed its connection: one that is idle sees it now, not at its next transaction.
+ */
+void worker_hung_up(struct worker *w);
 void worker_tick(struct worker *w, int64_t now_ns);
 void worker_end(struct worker *w);
 /* model.c */

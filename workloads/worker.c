@@ -145,6 +145,29 @@ static void worker_lost(struct worker *w)
 		wait_a_while(w, PHASE_BACKOFF);
 }
 
+static void thread_idle_remove(struct engine_thread *t, const struct worker *w)
+{
+	struct worker *before = NULL, *at = t->idle_first;
+
+	for (; at != w; at = at->next_idle)
+		before = at;
+	if (before)
+		before->next_idle = w->next_idle;
+	else
+		t->idle_first = w->next_idle;
+	if (t->idle_last == w)
+		t->idle_last = before;
+}
+
+void worker_hung_up(struct worker *w)
+{
+	if (w->phase != PHASE_IDLE)
+		return; /* the operation under way finds out */
+	thread_idle_remove(w->thread, w);
+	w->phase = PHASE_CONNECT;
+	worker_lost(w);
+}
+
 /* Kept for who asks why nobody gets through. */
 static void note_failure(struct worker *w)
 {

@@ -232,6 +232,29 @@ static void with_stop_on_lost_the_load_ends_with_its_server(void **state)
 	test_server_restart(server);
 }
 
+/* None of them has a transaction to find it out with: the next is due in minutes. */
+static void idle_workers_see_that_the_server_is_gone(void **state)
+{
+	struct load *l = make(0.001, 10, "idle", true);
+	struct load_stats st = { 0 };
+	struct deadline d = deadline_in_ms(120000);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	prepared(l);
+	must(load_start(l, test_server_endpoint(server), 0, &e), &e);
+	test_server_kill(server);
+	while (load_running(l) && pause_ms(10, d) == 0)
+		;
+	assert_false(load_running(l));
+	must(load_stop(l, deadline_in_ms(1000), &e), &e);
+	load_get_stats(l, &st);
+	assert_true(st.started <= 1);
+	assert_int_equal(st.started, st.acked + st.failed + st.unknown);
+	load_free(l);
+	test_server_restart(server);
+}
+
 static void a_hanging_server_does_not_hold_up_the_stop(void **state)
 {
 	struct load *l = make(0, 10, "hang", true);
@@ -539,6 +562,7 @@ int main(void)
 		cmocka_unit_test(it_keeps_its_rate_and_records_each_transaction),
 		cmocka_unit_test(a_lost_server_is_ridden_through),
 		cmocka_unit_test(with_stop_on_lost_the_load_ends_with_its_server),
+		cmocka_unit_test(idle_workers_see_that_the_server_is_gone),
 		cmocka_unit_test(a_hanging_server_does_not_hold_up_the_stop),
 		cmocka_unit_test(a_stall_shows_in_the_latency_as_the_schedule_says),
 		cmocka_unit_test(an_error_of_the_server_ends_the_load_and_is_told),
