@@ -20,6 +20,8 @@
 #define CONNECT_MS 10000
 #define SESSION_TRIES 6
 #define TICK_NS 100000000
+/* a share is a commit, which is worth a disk's flush, and a worker is worth a connection */
+#define SHARE_ROWS_MIN 256
 
 struct applier {
 	struct applier_opts o;
@@ -27,8 +29,9 @@ struct applier {
 	/* the job at hand */
 	pthread_mutex_t lock;
 	const struct merge_change *c;
-	size_t n, next, done;
+	size_t n, next, done, share;
 	unsigned active; /* workers at it */
+	unsigned joined; /* those that had a connection */
 	pthread_cond_t left;
 	bool failed;
 	struct err err;
@@ -91,7 +94,7 @@ struct sql *applier_session(const struct applier_opts *o, struct err *e)
 	}
 }
 
-struct applier *applier_open(const struct applier_opts *o, struct err *e)
+struct applier *applier_open(const struct applier_opts *o)
 {
 	struct applier *s = xcalloc(1, sizeof(*s));
 
@@ -100,12 +103,7 @@ struct applier *applier_open(const struct applier_opts *o, struct err *e)
 	s->conn = xcalloc(o->workers, sizeof(*s->conn));
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->left, NULL);
-	/* the others are opened by their workers, when there is work for them */
-	s->conn[0] = applier_session(o, e);
-	if (s->conn[0])
-		return s;
-	applier_close(s);
-	return NULL;
+	return s; /* connections are opened by their workers, when there is work for them */
 }
 
 void applier_close(struct applier *s)
@@ -268,13 +266,13 @@ static bool join(struct worker *w)
 
 	if (!*w->conn)
 		*w->conn = applier_session(&w->s->o, &e);
-	if (*w->conn || w->conn != w->s->conn)
-		return *w->conn;
 	pthread_mutex_lock(&w->s->lock);
-	w->s->err = e;
-	w->s->failed = true;
+	if (*w->conn)
+		w->s->joined++;
+	else if (!w->s->failed)
+		w->s->err = e;
 	pthread_mutex_unlock(&w->s->lock);
-	return false;
+	return *w->conn;
 }
 
 static void *run_worker(void *arg)
@@ -288,18 +286,15 @@ static void *run_worker(void *arg)
 	for (;;) {
 		struct err e = ERR_INIT;
 		const struct merge_change *c;
-		size_t n, k = 0, share;
+		size_t n, k = 0;
 
 		/* A share is contiguous in key order, so neighbours are rarely locked by two
 		 * connections at once. */
 		pthread_mutex_lock(&s->lock);
 		c = s->c + s->next;
 		n = s->n - s->next;
-		share = s->n / (s->o.workers * 4) + 1;
-		if (share > SINK_SHARE_ROWS)
-			share = SINK_SHARE_ROWS;
-		if (n > share)
-			n = share;
+		if (n > s->share)
+			n = s->share;
 		if (s->failed)
 			n = 0;
 		s->next += n;
@@ -364,16 +359,22 @@ int applier_write(struct applier *s, const struct merge_change *c, size_t n,
 {
 	struct worker *w = xcalloc(s->o.workers, sizeof(*w));
 	sigset_t all, before;
-	unsigned started = 0;
+	unsigned started = 0, wanted;
 
 	s->c = c;
 	s->n = n;
-	s->next = s->done = 0;
-	s->active = s->o.workers;
+	s->next = s->done = s->joined = 0;
+	s->share = n / (s->o.workers * 4) + 1;
+	if (s->share < SHARE_ROWS_MIN)
+		s->share = SHARE_ROWS_MIN;
+	if (s->share > SINK_SHARE_ROWS)
+		s->share = SINK_SHARE_ROWS;
+	wanted = n / s->share < s->o.workers ? (unsigned)(n / s->share) + 1 : s->o.workers;
+	s->active = wanted;
 	s->failed = false;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before); /* signals are for the main thread */
-	for (; started < s->o.workers; started++) {
+	for (; started < wanted; started++) {
 		w[started].s = s;
 		w[started].conn = &s->conn[started];
 		if (pthread_create(&w[started].thread, NULL, run_worker, &w[started]))
@@ -381,7 +382,7 @@ int applier_write(struct applier *s, const struct merge_change *c, size_t n,
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_mutex_lock(&s->lock);
-	s->active -= s->o.workers - started; /* those that could not be started */
+	s->active -= wanted - started; /* those that could not be started */
 	pthread_mutex_unlock(&s->lock);
 	watch(s, tick, arg);
 	for (unsigned i = 0; i < started; i++)
@@ -389,7 +390,7 @@ int applier_write(struct applier *s, const struct merge_change *c, size_t n,
 	free(w);
 	if (!started)
 		return err_set(e, ERR_IO, 0, "cannot start a thread");
-	if (s->failed) {
+	if (s->failed || !s->joined) {
 		if (e)
 			*e = s->err;
 		return -1;

@@ -1,16 +1,21 @@
 #include "harness/replay/apply_sql.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "harness/base/xalloc.h"
 #include "harness/sql/literal.h"
+#include "harness/sql/schema.h"
 
 /* half of the smallest max_allowed_packet in use */
 #define STATEMENT_BYTES ((size_t)512 << 10)
 #define LOAD_ROWS SINK_SHARE_ROWS
 #define LOAD_ROWS_MIN 16 /* fewer are not worth the round trip */
 #define LOAD_BYTES ((size_t)1 << 20)
+#define LOOKUPS_MAX 64
 #define COMPOSITE_KEYS 200 /* OR-ed keys: the optimizer gives up on ranges far above */
 
 static void add_value(struct strbuf *q, const struct row_layout_column *c,
@@ -538,4 +543,94 @@ int apply_blame(struct sql *conn, const struct merge_change *c, size_t n, struct
 	strbuf_release(&q);
 	strbuf_release(&key);
 	return -1;
+}
+
+/* ---- what is asked of information_schema ---- */
+
+void lookup_add(struct lookup *l, const char *select, ...)
+{
+	const char *column, *name, *sep = " WHERE ";
+	va_list ap;
+
+	if (l->n++ >= LOOKUPS_MAX)
+		return;
+	if (l->n > 1)
+		strbuf_addstr(&l->q, " UNION ALL ");
+	strbuf_addstr(&l->q, select);
+	va_start(ap, select);
+	while ((column = va_arg(ap, const char *)) && (name = va_arg(ap, const char *))) {
+		strbuf_addf(&l->q, "%s%s = ", sep, column);
+		sql_add_text(&l->q, name, strlen(name));
+		sep = " AND ";
+	}
+	va_end(ap);
+}
+
+const char *lookup_end(struct lookup *l, const char *select, const char *everything)
+{
+	if (l->n && l->n <= LOOKUPS_MAX)
+		return l->q.buf;
+	strbuf_reset(&l->q);
+	strbuf_addf(&l->q, "%s WHERE %s", select, everything);
+	return l->q.buf;
+}
+
+static int raise_counter(struct sql *conn, const char *name, uint64_t highest, struct err *e)
+{
+	if (highest == UINT64_MAX)
+		return 0;
+	return sql_exec(conn, e, "ALTER TABLE %s AUTO_INCREMENT = %" PRIu64, name, highest + 1) < 0
+		       ? err_wrap(e, "raise the AUTO_INCREMENT of %s", name)
+		       : 0;
+}
+
+int apply_counters(struct sql *conn, const struct collected *c, struct err *e)
+{
+	static const char columns[] =
+		"SELECT c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME, IFNULL(t.AUTO_INCREMENT, 0)"
+		" FROM information_schema.COLUMNS c JOIN information_schema.TABLES t"
+		" ON c.EXTRA LIKE '%auto_increment%'";
+	struct lookup l = { .q = STRBUF_INIT };
+	struct strbuf names = STRBUF_INIT;
+	struct sql_rows q = { 0 };
+	uint64_t *highest = NULL;
+	size_t n = 0;
+	char *at;
+	int got = -1, rc;
+
+	if (!c->n_counters)
+		return 0;
+	for (size_t i = 0; i < c->n_counters; i++) {
+		const struct counter *k = &c->counters[i];
+
+		/* a table's come one after another, mostly */
+		if (!i || strcmp(k->table, k[-1].table) != 0 || strcmp(k->db, k[-1].db) != 0)
+			lookup_add(&l, columns, "c.TABLE_SCHEMA", k->db, "c.TABLE_NAME", k->table,
+				   "t.TABLE_SCHEMA", k->db, "t.TABLE_NAME", k->table, NULL);
+	}
+	if (sql_query(conn, &q, e, "%s",
+		      lookup_end(&l, columns,
+				 "t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME"
+				 " AND LOWER(c.TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL)) == 0)
+		while ((got = sql_rows_next(&q, e)) == 1) {
+			uint64_t max = collected_counter(c, q.cell[0], q.cell[1], q.cell[2]);
+
+			if (!max || max < strtoull(q.cell[3], NULL, 10))
+				continue;
+			highest = xreallocarray(highest, n + 1, sizeof(*highest));
+			highest[n++] = max;
+			sql_add_name(&names, q.cell[0]);
+			strbuf_addch(&names, '.');
+			sql_add_name(&names, q.cell[1]);
+			strbuf_addch(&names, 0);
+		}
+	sql_rows_release(&q);
+	rc = got < 0 ? -1 : 0;
+	at = names.buf;
+	for (size_t i = 0; i < n && rc == 0; i++, at += strlen(at) + 1)
+		rc = raise_counter(conn, at, highest[i], e);
+	strbuf_release(&names);
+	strbuf_release(&l.q);
+	free(highest);
+	return rc;
 }

@@ -1,8 +1,10 @@
-/* Merged changes as SQL: wide DELETE … IN and REPLACE, in the order given. */
+/* Merged changes as SQL: wide DELETE … IN and REPLACE, in the order given; and what is asked of
+ * information_schema before and after them. */
 #ifndef HARNESS_REPLAY_APPLY_SQL_H
 #define HARNESS_REPLAY_APPLY_SQL_H
 
 #include "harness/replay/merge.h"
+#include "harness/replay/replay_read.h"
 #include "harness/sql/sql.h"
 
 #define SINK_STATEMENT_ROWS 2000
@@ -33,5 +35,21 @@ bool apply_may_retry(const struct err *e);
 /* After a statement of these changes failed for good: names the table, and the key when one row
  * alone fails. Ends conn's transaction. */
 int apply_blame(struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
+
+/* A query of one SELECT for each database, or table of it: MariaDB then looks only there. Without a
+ * name that equals a constant it opens every table of the server, which takes longer than a small
+ * replay. Free q. */
+struct lookup {
+	struct strbuf q; /* begins as STRBUF_INIT */
+	unsigned n;
+};
+/* column and name, again and again, and NULL: the place. */
+void lookup_add(struct lookup *l, const char *select, ...);
+/* The query; of many places, or none, a single SELECT for everything. */
+const char *lookup_end(struct lookup *l, const char *select, const char *everything);
+
+/* A row that was inserted and deleted within the log never reaches the secondary, but its id was
+ * used: the new primary must not use it again. Counters are never lowered. */
+int apply_counters(struct sql *conn, const struct collected *c, struct err *e);
 
 #endif

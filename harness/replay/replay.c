@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/replay/apply_sql.h"
 #include "harness/replay/ddl_judge.h"
 #include "harness/replay/replay_read.h"
 #include "harness/replay/applier.h"
@@ -390,8 +391,8 @@ static int write_back(struct replay *r, struct err *e)
 {
 	if (!r->c.back)
 		return 0;
-	if (!r->sink && !(r->sink = applier_open(&r->so, e)))
-		return -1;
+	if (!r->sink)
+		r->sink = applier_open(&r->so);
 	return write_epoch(r, r->c.back, 0, e);
 }
 
@@ -410,8 +411,8 @@ static int forget_txns(struct replay *r, struct err *e)
 
 static int write_merged(struct replay *r, struct err *e)
 {
-	r->sink = applier_open(&r->so, e);
-	if (!r->sink || forget_txns(r, e) < 0)
+	r->sink = applier_open(&r->so);
+	if (forget_txns(r, e) < 0)
 		return -1;
 	for (size_t i = 0; i <= r->c.n_ddls; i++) {
 		const struct owned_ddl *d = i < r->c.n_ddls ? &r->c.ddls[i] : NULL;
@@ -570,13 +571,18 @@ static bool in_log(const struct replay *r, const char *db, const char *table)
  * a second time. */
 static int no_triggers(struct replay *r, struct err *e)
 {
+	static const char triggers[] =
+		"SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS";
+	struct lookup l = { .q = STRBUF_INIT };
 	struct sql_rows q = { 0 };
 	int got = -1, rc = 0;
 
-	if (sql_query(
-		    r->control, &q, e,
-		    "SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, TRIGGER_NAME FROM information_schema.TRIGGERS"
-		    " WHERE LOWER(EVENT_OBJECT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) == 0)
+	for (size_t i = 0; i < r->c.n_tables; i++)
+		if (!i || strcmp(r->c.tables[i].db, r->c.tables[i - 1].db) != 0)
+			lookup_add(&l, triggers, "EVENT_OBJECT_SCHEMA", r->c.tables[i].db, NULL);
+	if (sql_query(r->control, &q, e, "%s",
+		      lookup_end(&l, triggers,
+				 "LOWER(EVENT_OBJECT_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL)) == 0)
 		while (!rc && (got = sql_rows_next(&q, e)) == 1)
 			if (in_log(r, q.cell[0], q.cell[1]))
 				rc = err_set(
@@ -586,62 +592,13 @@ static int no_triggers(struct replay *r, struct err *e)
 					"effects. Drop it, and create it again after the replay",
 					q.cell[0], q.cell[1], q.cell[2]);
 	sql_rows_release(&q);
+	strbuf_release(&l.q);
 	return got < 0 ? -1 : rc;
-}
-
-/* A row that was inserted and deleted within the log never reaches the secondary, but its id was
- * used: the new primary must not use it again. Counters are never lowered. */
-static int raise_one(struct replay *r, const char *name, uint64_t highest, struct err *e)
-{
-	if (highest == UINT64_MAX)
-		return 0;
-	return sql_exec(r->control, e, "ALTER TABLE %s AUTO_INCREMENT = %" PRIu64, name,
-			highest + 1) < 0
-		       ? err_wrap(e, "raise the AUTO_INCREMENT of %s", name)
-		       : 0;
-}
-
-static int raise_counters_once(struct replay *r, struct err *e)
-{
-	struct strbuf names = STRBUF_INIT;
-	struct sql_rows q = { 0 };
-	uint64_t *highest = NULL;
-	size_t n = 0;
-	char *at;
-	int got = -1, rc;
-
-	if (sql_query(
-		    r->control, &q, e,
-		    "SELECT c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME, IFNULL(t.AUTO_INCREMENT, 0) FROM"
-		    " information_schema.COLUMNS c JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA"
-		    " AND t.TABLE_NAME = c.TABLE_NAME"
-		    " WHERE c.EXTRA LIKE '%%auto_increment%%' AND LOWER(c.TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL) ==
-	    0)
-		while ((got = sql_rows_next(&q, e)) == 1) {
-			uint64_t max = collected_counter(&r->c, q.cell[0], q.cell[1], q.cell[2]);
-
-			if (!max || max < strtoull(q.cell[3], NULL, 10))
-				continue;
-			highest = xreallocarray(highest, n + 1, sizeof(*highest));
-			highest[n++] = max;
-			sql_add_name(&names, q.cell[0]);
-			strbuf_addch(&names, '.');
-			sql_add_name(&names, q.cell[1]);
-			strbuf_addch(&names, 0);
-		}
-	sql_rows_release(&q);
-	rc = got < 0 ? -1 : 0;
-	at = names.buf;
-	for (size_t i = 0; i < n && rc == 0; i++, at += strlen(at) + 1)
-		rc = raise_one(r, at, highest[i], e);
-	strbuf_release(&names);
-	free(highest);
-	return rc;
 }
 
 static int raise_counters(struct replay *r, struct err *e)
 {
-	for (int i = 1; raise_counters_once(r, e) < 0; i++)
+	for (int i = 1; apply_counters(r->control, &r->c, e) < 0; i++)
 		if (!may_try_again(r, i, e))
 			return -1;
 	return 0;

@@ -17,22 +17,29 @@
 int fence_register(struct sql *sink, const char *owner, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
-	int rc = -1;
+	struct err why = ERR_INIT;
+	int rc;
 
-	if (bookkeeping_make(sink, e) < 0 ||
-	    sql_exec(
-		    sink, e,
-		    "CREATE TABLE IF NOT EXISTS " FENCE_TABLE
-		    " (id BIGINT UNSIGNED NOT NULL, host VARCHAR(128) NOT NULL,"
-		    " owner VARCHAR(190) NOT NULL, at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (id, host))") <
-		    0)
-		goto out;
 	strbuf_addstr(&q, "REPLACE INTO " FENCE_TABLE " (id, host, owner) SELECT ID, HOST, ");
 	sql_add_text(&q, owner, strlen(owner));
 	strbuf_addstr(&q, " FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()");
-	rc = sql_exec_text(sink, e, q.buf, q.len) < 0 ? -1 : 0;
-out:
+	rc = sql_exec_text(sink, &why, q.buf, q.len) < 0 ? -1 : 0;
+	/* Made only where it is missing: CREATE DATABASE IF NOT EXISTS is written to the binary
+	 * log, durably, each time. */
+	if (rc < 0 && (why.code == NO_SUCH_TABLE || why.code == NO_SUCH_DATABASE))
+		rc = bookkeeping_make(sink, &why) < 0 ||
+				     sql_exec(sink, &why,
+					      "CREATE TABLE IF NOT EXISTS " FENCE_TABLE
+					      " (id BIGINT UNSIGNED NOT NULL, host VARCHAR(128) "
+					      "NOT NULL, owner VARCHAR(190) NOT NULL,"
+					      " at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,"
+					      " PRIMARY KEY (id, host))") < 0 ||
+				     sql_exec_text(sink, &why, q.buf, q.len) < 0
+			     ? -1
+			     : 0;
 	strbuf_release(&q);
+	if (rc < 0 && e)
+		*e = why;
 	return rc < 0 ? err_wrap(e, "record the connection for fencing") : 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "harness/replay/apply_sql.h"
 #include "harness/replay/ddl_judge.h"
 
 /* A long statement is cut in front of a character, wherever it falls. */
@@ -36,10 +37,32 @@ static void no_character_is_cut_in_two(void **unused)
 		}
 }
 
+/* Names are constants and in quotes; of too many, and of none, everything is asked for. */
+static void a_lookup_names_its_places_or_asks_for_everything(void **unused)
+{
+	static const char select[] = "SELECT T FROM v", everything[] = "SELECT T FROM v WHERE 1";
+
+	(void)unused;
+	for (unsigned n = 0; n <= 200; n += n == 2 ? 198 : 1) {
+		struct lookup l = { .q = STRBUF_INIT };
+
+		for (unsigned i = 0; i < n; i++)
+			lookup_add(&l, select, "S", "it's", "T", i ? "b" : "a", NULL);
+		assert_string_equal(
+			lookup_end(&l, select, "1"),
+			n == 1   ? "SELECT T FROM v WHERE S = 'it\\'s' AND T = 'a'"
+			: n == 2 ? "SELECT T FROM v WHERE S = 'it\\'s' AND T = 'a' UNION ALL "
+				   "SELECT T FROM v WHERE S = 'it\\'s' AND T = 'b'"
+				 : everything);
+		strbuf_release(&l.q);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_character_is_cut_in_two),
+		cmocka_unit_test(a_lookup_names_its_places_or_asks_for_everything),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
