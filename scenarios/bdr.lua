@@ -115,7 +115,7 @@ return scenario {
         t:planning() and "" or ("%s rows, %s with the new column"):format(rows[1][1], rows[1][2]))
     end)
 
-    t:step("service moves to one side, without a rebuild", function()
+    t:step("the service moves without a rebuild", function()
       role(east, "SECONDARY")
       role(west, "PRIMARY")
       local from = t:now()

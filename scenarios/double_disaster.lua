@@ -26,7 +26,7 @@ return scenario {
       t:redo_caught_up(feed)
     end)
 
-    t:step("primary and store die at the same moment", function()
+    t:step("primary and store die together", function()
       t:sleep(opt.soak)
       checkpoint = feed:status().checkpoint_ts -- the last one that somebody outside has seen
       t:disaster { kill = { primary, store }, when = { busy = feed, later = t:random(5000) } }:wait()

@@ -33,6 +33,7 @@ return scenario {
     local kind = opt.statement == "any" and kinds[t:random(#kinds) + 1] or opt.statement
     local quiet = opt.hits == "quiet" or kind == "drop" or kind == "drop_database"
     local quiet_table = ("sbtest.sbtest%d"):format(opt.tables)
+    local ddl = kind ~= "delete" and kind ~= "update"
     local archive = kind == "drop_database" -- a database of its own, with a copy of the quiet table
     local hit = archive and "archive.kept" or quiet and quiet_table or "sbtest.sbtest1"
     local statement = wrong[kind]:format(hit)
@@ -141,12 +142,12 @@ return scenario {
       seconds_since = t:now() - from
       stopped = load:stats().acked
       if arrived then t:figure("arrived_ms", math.floor(arrived * 1000)) end
-      return ("%s (%s rows), found after %s; %s"):format(statement, text.commas(rows or 0), text.seconds(seconds_since),
+      local changed = ddl and "" or (" (%s rows)"):format(text.commas(rows or 0))
+      return ("%s%s, found after %s; %s"):format(statement, changed, text.seconds(seconds_since),
         arrived and ("the secondary had it after %s"):format(text.seconds(arrived)) or "the secondary does not have it yet")
     end)
 
     -- a DDL of TiDB's has its effect before the TSO that its job ends at: the last instant without it is before its job began
-    local ddl = kind ~= "delete" and kind ~= "update"
     local point = tidb and ddl and before or at:before()
     local window_ms = math.floor((seconds_since or 0) * 1000)
 
@@ -157,7 +158,7 @@ return scenario {
       return not there or kind == "truncate" and tonumber(secondary:query("SELECT COUNT(*) FROM " .. hit)[1][1]) < opt.table_size
     end
 
-    t:step("the secondary, where it has not arrived", function()
+    t:step("the secondary's lag", function()
       local way, needs = "the secondary's lag", "a changefeed with a redo log, and a secondary that lags or is held back"
       local what = { "stop the changefeed before the statement arrives", "drtest redo apply --until just before it, on the secondary", "move the service there" }
       local from = t:now()
@@ -184,7 +185,7 @@ return scenario {
 
     local past, past_took -- a cluster that stands just before the statement, and how long it took
     if not t:unsupported "roll_forward" then
-      t:step("backup and binary log, up to just before it", function()
+      t:step("point-in-time recovery", function()
         local way = "point-in-time recovery"
         past = t:cluster { name = "recovered", ticdc = 0 }
         local from = t:now()
@@ -203,7 +204,7 @@ return scenario {
     end
 
     if keeps_log and tidb then
-      t:step("backup and log backup, up to just before it", function()
+      t:step("point-in-time recovery", function()
         local way = "point-in-time recovery"
         local recovered = t:cluster { name = "recovered", ticdc = 0 }
         local from = t:now()
@@ -224,7 +225,7 @@ return scenario {
       end)
     end
 
-    t:step("the table as it was, put back in place", function()
+    t:step("the recovered table, merged", function()
       local way = tidb and "stale read, merged" or "recovered table, merged"
       local from_stale = tidb
       local mended = twin "mended"
@@ -243,7 +244,7 @@ return scenario {
     end)
 
     if tidb then
-      t:step("FLASHBACK TABLE or DATABASE, in place", function()
+      t:step("FLASHBACK TABLE or DATABASE", function()
         local way = archive and "FLASHBACK DATABASE" or kind == "truncate" and "FLASHBACK TABLE, merged" or "FLASHBACK TABLE"
         local needs = "tidb_gc_life_time longer than it takes to find out"
         local what = { archive and "FLASHBACK DATABASE" or kind == "truncate" and "FLASHBACK TABLE … TO another name" or "FLASHBACK TABLE",
@@ -269,7 +270,7 @@ return scenario {
         return ("%s rows differ from what the good writes alone would have made"):format(text.commas(rows_wrong))
       end)
 
-      t:step("FLASHBACK CLUSTER to just before it", function()
+      t:step("FLASHBACK CLUSTER", function()
         local way = "FLASHBACK CLUSTER"
         local mended = twin "back"
         local from = t:now()
@@ -285,7 +286,7 @@ return scenario {
     end
 
     if not t:unsupported "flashback" then
-      t:step("that one transaction, reversed by the binary log", function()
+      t:step("the transaction, reversed", function()
         local way, needs = "transaction reversed", "row images in the binary log (binlog_row_image = FULL)"
         local what = { "find the transaction in the binary log", "mariadb-binlog --flashback of it, into the primary" }
         local reversed = twin "reversed"

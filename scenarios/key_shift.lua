@@ -46,7 +46,7 @@ return scenario {
       t:check("the secondary equals the primary", t.verify.same(primary, secondary))
     end)
 
-    t:step("disaster before the secondary has it", function()
+    t:step("the primary dies first", function()
       local frozen = t:fault { pause = secondary }
       shift "dead"
       local last = primary:current_tso()

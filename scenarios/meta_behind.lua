@@ -27,7 +27,7 @@ return scenario {
       t:redo_caught_up(feed)
     end)
 
-    t:step("the store answers late, then the primary dies", function()
+    t:step("slow store, then the primary dies", function()
       local late = t:fault { delay = link, by = opt.late, direction = "up" }
       t:sleep(opt.soak)
       t:disaster { kill = primary, at = t:random_time("1ms", "2s") }:wait()

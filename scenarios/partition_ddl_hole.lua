@@ -27,7 +27,7 @@ return scenario {
       drill.drain(t, feed, primary, "the changefeed is in step")
     end)
 
-    t:step("partitions change while the secondary is stalled", function()
+    t:step("DDLs while the secondary is stalled", function()
       local frozen = t:fault { pause = secondary }
       for i = 1, 5 do primary:sql(("UPDATE hole.sale SET amount = amount + 1 WHERE id = %d"):format(i)) end
       primary:sql "ALTER TABLE hole.sale EXCHANGE PARTITION q1 WITH TABLE hole.stage"

@@ -41,14 +41,14 @@ return scenario {
       t:redo_caught_up(feed)
     end)
 
-    t:step("the changefeed replicates the exchange", function()
+    t:step("the changefeed replicates it", function()
       exchange "live"
       primary:sql "CREATE TABLE live.behind (id INT PRIMARY KEY)"
       drill.drain(t, feed, primary, "the changefeed is in step")
       t:check("the secondary equals the primary", t.verify.same(primary, secondary))
     end)
 
-    t:step("disaster before the secondary has it", function()
+    t:step("the primary dies first", function()
       local frozen = t:fault { pause = secondary }
       before = primary:current_tso()
       exchange "dead"

@@ -45,7 +45,7 @@ return scenario {
       end)
     end
 
-    t:step("the load was running during all of it", function()
+    t:step("the load ran all the while", function()
       load:stop()
       local position = primary:position()
       t:eventually("the secondary has all of it", "2m", function() return feed:reached(position) end)

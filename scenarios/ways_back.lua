@@ -43,7 +43,7 @@ return scenario {
       t:redo_caught_up(feed)
     end)
 
-    t:step("a full backup at night, and a backup of the log behind it", function()
+    t:step("full backup, then a log backup", function()
       if keeps_log then primary:log_backup(tidb and store:url "backup/log" or nil, { flush = tidb and opt.log_flush or nil }) end
       backup = primary:backup(store:url "backup/nightly")
       if keeps_log and tidb then
@@ -75,7 +75,7 @@ return scenario {
         busy and ", while the redo log was ahead of the secondary" or "")
     end)
 
-    t:step("the redo log, replayed on the secondary", function()
+    t:step("redo log, by drtest", function()
       died = t:now()
       local replay = drill.replay(t, secondary, store:url "redo/forth")
       local took = t:now() - died
@@ -90,7 +90,7 @@ return scenario {
       return text.replayed(replay)
     end)
 
-    t:step("the secondary as it is, without a replay", function()
+    t:step("secondary as it is", function()
       -- no log, no consistent point: it is told how torn it is
       local model = t.verify.model(load, secondary, { of = primary, before = true, snapshot = left })
       local ledger = t.verify.ledger(load, secondary, { of = primary, before = true, snapshot = left })
@@ -112,7 +112,7 @@ return scenario {
     end
 
     if tidb then
-      t:step("the redo log, replayed by cdc redo apply", function()
+      t:step("redo log, by cdc redo apply", function()
         local way = "redo log, by cdc redo apply"
         as_it_was()
         local from = t:now()
@@ -125,7 +125,7 @@ return scenario {
         return text.replayed(replay)
       end)
 
-      t:step("the secondary, flashed back to its last syncpoint", function()
+      t:step("last syncpoint and flashback", function()
         local way, needs = "last syncpoint and flashback", "enable-sync-point in the changefeed, a GC life time on the secondary longer than the interval"
         local what = { "read the last pair in tidb_cdc.syncpoint_v1", "FLASHBACK CLUSTER TO TSO its secondary_ts", "move the service there", "build a new primary from it" }
         as_it_was()
@@ -138,7 +138,7 @@ return scenario {
       end)
     end
 
-    t:step("the last full backup, and the redo log", function()
+    t:step("full backup and redo log", function()
       local way, needs = "full backup and redo log", "full backups, a redo log that reaches back to the last one, a spare cluster"
       local what = { "restore the last full backup on a spare cluster", "drtest redo apply there", "move the service there", "build a second cluster" }
       local meta = t.redo.meta(store:url "redo/forth")
@@ -157,7 +157,7 @@ return scenario {
     end)
 
     if keeps_log then
-      t:step("the last full backup, and the backup of the log", function()
+      t:step("full backup and log backup", function()
         local spare = t:cluster { name = "recovered", ticdc = 0 }
         local from, n, point = t:now(), nil, nil
         if tidb then
