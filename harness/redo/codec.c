@@ -73,24 +73,24 @@ static bool table_name(struct mp *m, struct redo_table *t)
 		else if (MP_IS(f.key, "is-partition"))
 			f.ok = mp_bool(m, &t->is_partition);
 		else
-			f.ok = mp_skip(m);
+			f.ok = mp_other(&f);
 	}
-	return f.ok;
+	return mp_whole(&f, 4);
 }
 
 /* A field of a column's description, as both formats have it. */
-static bool info_key(struct mp *m, const struct redo_bytes *key, struct redo_column *c)
+static bool info_field(struct mp *m, struct mp_fields *f, struct redo_column *c)
 {
 	uint64_t v;
 
-	if (mp_is(key, "name", 4))
+	if (MP_IS(f->key, "name"))
 		return mp_str(m, &c->name);
-	if (mp_is(key, "charset", 7))
+	if (MP_IS(f->key, "charset"))
 		return mp_str(m, &c->charset);
-	if (mp_is(key, "collation", 9))
+	if (MP_IS(f->key, "collation"))
 		return mp_str(m, &c->collation);
-	if (!mp_is(key, "type", 4))
-		return mp_skip(m);
+	if (!MP_IS(f->key, "type"))
+		return mp_other(f);
 	if (!mp_u64(m, &v))
 		return false;
 	if (v > UINT8_MAX)
@@ -116,8 +116,8 @@ static bool read_infos(struct mp *m, struct side *s)
 		if (c->absent)
 			continue;
 		for (f = mp_fields(m); mp_next(&f);)
-			f.ok = info_key(m, &f.key, c);
-		if (!f.ok)
+			f.ok = info_field(m, &f, c);
+		if (!mp_whole(&f, 4))
 			return false;
 	}
 	return true;
@@ -158,9 +158,9 @@ static bool read_values(struct mp *m, struct side *s)
 			else if (MP_IS(f.key, "flag"))
 				f.ok = flag_of(m, c);
 			else
-				f.ok = mp_skip(m);
+				f.ok = mp_other(&f);
 		}
-		if (!f.ok)
+		if (!mp_whole(&f, 3))
 			return false;
 	}
 	return true;
@@ -176,7 +176,7 @@ static bool column_v1(struct mp *m, struct redo_column *c)
 		return true;
 	}
 	for (f = mp_fields(m); mp_next(&f);)
-		f.ok = MP_IS(f.key, "value") ? mp_value(m, &c->value) : info_key(m, &f.key, c);
+		f.ok = MP_IS(f.key, "value") ? mp_value(m, &c->value) : info_field(m, &f, c);
 	return f.ok;
 }
 
@@ -256,7 +256,8 @@ static bool index_columns(struct mp *m, struct redo_decoder *d)
 	return true;
 }
 
-static bool row_event(struct mp *m, struct redo_decoder *d, struct redo_row *r, bool *there)
+static bool row_event(struct mp *m, struct redo_decoder *d, int format, struct redo_row *r,
+		      bool *there)
 {
 	struct mp_fields f;
 
@@ -277,9 +278,9 @@ static bool row_event(struct mp *m, struct redo_decoder *d, struct redo_row *r, 
 		else if (MP_IS(f.key, "index-columns"))
 			f.ok = index_columns(m, d);
 		else
-			f.ok = mp_skip(m);
+			f.ok = mp_other(&f);
 	}
-	return f.ok;
+	return mp_whole(&f, format == 2 ? 6 : 4);
 }
 
 static bool row_part(struct mp *m, struct redo_decoder *d, int format, struct redo_row *r,
@@ -291,7 +292,7 @@ static bool row_part(struct mp *m, struct redo_decoder *d, int format, struct re
 		return true;
 	for (f = mp_fields(m); mp_next(&f);) {
 		if (MP_IS(f.key, "row"))
-			f.ok = row_event(m, d, r, there);
+			f.ok = row_event(m, d, format, r, there);
 		else if (MP_IS(f.key, "columns"))
 			f.ok = format == 2 ? read_values(m, &d->side[0])
 					   : columns_v1(m, &d->side[0]);
@@ -299,9 +300,9 @@ static bool row_part(struct mp *m, struct redo_decoder *d, int format, struct re
 			f.ok = format == 2 ? read_values(m, &d->side[1])
 					   : columns_v1(m, &d->side[1]);
 		else
-			f.ok = mp_skip(m);
+			f.ok = mp_other(&f);
 	}
-	return f.ok;
+	return mp_whole(&f, 3);
 }
 
 static bool ddl_event(struct mp *m, struct redo_ddl *ddl, bool *there)
@@ -318,12 +319,12 @@ static bool ddl_event(struct mp *m, struct redo_ddl *ddl, bool *there)
 			f.ok = mp_u64(m, &ddl->commit_ts);
 		else if (MP_IS(f.key, "query"))
 			f.ok = mp_str(m, &ddl->query);
-		else if (MP_IS(f.key, "seq"))
-			f.ok = mp_u64(m, &ddl->seq);
+		else if (MP_IS(f.key, "seq")) /* which only some have */
+			f.ok = mp_u64(m, &ddl->seq), f.known--;
 		else
-			f.ok = mp_skip(m);
+			f.ok = mp_other(&f);
 	}
-	return f.ok;
+	return mp_whole(&f, 3);
 }
 
 static bool ddl_part(struct mp *m, struct redo_ddl *ddl, bool *there)
@@ -340,9 +341,9 @@ static bool ddl_part(struct mp *m, struct redo_ddl *ddl, bool *there)
 		else if (MP_IS(f.key, "table-name"))
 			f.ok = table_name(m, &ddl->table);
 		else
-			f.ok = mp_skip(m);
+			f.ok = mp_other(&f);
 	}
-	return f.ok;
+	return mp_whole(&f, 3);
 }
 
 static bool is_bytes_type(uint8_t t)
@@ -371,6 +372,9 @@ static bool side_finish(struct mp *m, struct side *s, uint32_t *n)
 						   .absent = true };
 			continue;
 		}
+		/* an empty one is told apart from NULL by this alone */
+		if (s->empty_bytes[i] && v->kind != REDO_NULL && (v->kind != REDO_BIN || v->s.n))
+			return mp_fail(m, "a value that is said to be empty and is not");
 		if ((v->kind == REDO_NULL && s->empty_bytes[i]) ||
 		    (v->kind == REDO_STR && !v->s.n && is_bytes_type(c->type))) {
 			v->kind = REDO_BIN;
@@ -417,13 +421,18 @@ int redo_decode(struct redo_decoder *d, const void *body, size_t n, struct redo_
 		else if (MP_IS(f.key, "type"))
 			f.ok = mp_i64(&m, &type);
 		else
-			f.ok = mp_skip(&m);
+			f.ok = mp_other(&f);
 	}
-	if (!f.ok)
+	if (!mp_whole(&f, 3))
 		goto bad;
 	if (m.p != m.end && !mp_fail(&m, "extra bytes after the record"))
 		goto bad;
+	if (have_row && have_ddl && !mp_fail(&m, "a row and a DDL in one record"))
+		goto bad;
 	if (type == REDO_ROW && have_row) {
+		if ((ddl.type || ddl.table.db.n || ddl.table.table.n || ddl.table.id) &&
+		    !mp_fail(&m, "a row record that describes a DDL"))
+			goto bad;
 		if (!side_finish(&m, &d->side[0], &row.n_columns) ||
 		    !side_finish(&m, &d->side[1], &row.n_pre_columns))
 			goto bad;
@@ -621,10 +630,10 @@ int redo_meta_decode(struct redo_meta *out, const void *data, size_t n, struct e
 			f.ok = mp_i64(&m, &version) &&
 			       (version == (int)version || mp_fail(&m, "a version out of range"));
 		else
-			f.ok = mp_skip(&m);
+			f.ok = mp_other(&f);
 	}
 	out->version = (int)version;
-	if (!f.ok)
+	if (!mp_whole(&f, 3))
 		goto bad;
 	/* Without them it would say that there is nothing to replay. */
 	if ((have_checkpoint && have_resolved) || mp_fail(&m, "no checkpointTs or no resolvedTs"))

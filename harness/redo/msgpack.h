@@ -54,7 +54,7 @@ static inline bool mp_is(const struct redo_bytes *s, const char *name, size_t n)
 struct mp_fields {
 	struct mp *m;
 	struct redo_bytes key;
-	uint32_t left;
+	uint32_t left, known, others;
 	bool ok;
 };
 
@@ -71,7 +71,25 @@ static inline bool mp_next(struct mp_fields *f)
 	if (!f->ok || !f->left)
 		return false;
 	f->left--;
+	f->known++;
 	f->ok = mp_str(f->m, &f->key);
+	return f->ok;
+}
+
+/* For a key that nobody reads. */
+static inline bool mp_other(struct mp_fields *f)
+{
+	f->known--;
+	f->others++;
+	return mp_skip(f->m);
+}
+
+/* f.ok, after the last field. Keys may be missing (an older writer) or be others (a newer one); one
+ * missing beside another one is a key that was altered, and its value would be lost. */
+static inline bool mp_whole(struct mp_fields *f, uint32_t known)
+{
+	if (f->ok && f->others && f->known < known)
+		return mp_fail(f->m, "a field is missing, and one of an unknown name is there");
 	return f->ok;
 }
 

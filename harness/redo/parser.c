@@ -76,6 +76,14 @@ static bool has_zero_sector(const struct redo_parser *p, const unsigned char *bo
 	return false;
 }
 
+static int check_padding(const unsigned char *p, unsigned n, struct err *e)
+{
+	while (n--)
+		if (*p++)
+			return err_set(e, ERR_BAD_DATA, 0, "a record's padding is not zero");
+	return 0;
+}
+
 /* Consumes whole frames; the number of bytes, or -1. */
 static int64_t take_frames(struct redo_parser *p, const unsigned char *data, size_t n,
 			   struct err *e)
@@ -96,7 +104,8 @@ static int64_t take_frames(struct redo_parser *p, const unsigned char *data, siz
 			p->torn = true; /* a tail that was allocated and never written */
 			break;
 		}
-		if (!body || body > REDO_BODY_BYTES_MAX || pad != (8 - body % 8) % 8) {
+		if (!body || body > REDO_BODY_BYTES_MAX || pad != (8 - body % 8) % 8 ||
+		    (field >> 56 & 0x78)) {
 			err_set(e, ERR_BAD_DATA, 0, "%s",
 				!body ? "a record of length zero"
 				: body > REDO_BODY_BYTES_MAX
@@ -107,7 +116,8 @@ static int64_t take_frames(struct redo_parser *p, const unsigned char *data, siz
 		}
 		if (n - done - FRAME_HEAD < body + pad)
 			break;
-		if (redo_decode(p->dec, at + FRAME_HEAD, (size_t)body, &ev, e) < 0) {
+		if (redo_decode(p->dec, at + FRAME_HEAD, (size_t)body, &ev, e) < 0 ||
+		    check_padding(at + FRAME_HEAD + body, pad, e) < 0) {
 			if (p->tmp && has_zero_sector(p, at + FRAME_HEAD, (size_t)body + pad)) {
 				p->torn = true;
 				break;

@@ -1,6 +1,9 @@
 #include "harness/replay/ddl_judge.h"
 
+#include <ctype.h>
 #include <inttypes.h>
+#include <string.h>
+#include <strings.h>
 
 #include "harness/sql/ddl/lex.h"
 
@@ -93,6 +96,86 @@ int ddl_timestamps_stay(struct sql *s, const struct redo_ddl *d, struct err *e)
 		"it: NULLs of TIMESTAMP columns would become the time of the replay. Set it to ON "
 		"on the server",
 		text.buf);
+	strbuf_release(&text);
+	return -1;
+}
+
+/* The words that a statement of this kind can begin with; NULL: any. */
+static const char *first_words(uint64_t kind)
+{
+	static const unsigned create[] = { DDL_KIND_CREATE_SCHEMA, DDL_KIND_CREATE_TABLE,
+					   DDL_KIND_CREATE_VIEW, DDL_KIND_CREATE_TABLES },
+			      drop[] = { DDL_KIND_DROP_SCHEMA, DDL_KIND_DROP_TABLE,
+					 DDL_KIND_DROP_VIEW },
+			      alter[] = { DDL_KIND_ADD_COLUMN,
+					  DDL_KIND_DROP_COLUMN,
+					  DDL_KIND_ADD_FOREIGN_KEY,
+					  DDL_KIND_MODIFY_COLUMN,
+					  DDL_KIND_ADD_PARTITION,
+					  DDL_KIND_TRUNCATE_PARTITION,
+					  DDL_KIND_ADD_PRIMARY_KEY,
+					  DDL_KIND_EXCHANGE_PARTITION,
+					  DDL_KIND_MULTI,
+					  DDL_KIND_REORGANIZE_PARTITION,
+					  DDL_KIND_ALTER_PARTITIONING,
+					  DDL_KIND_REMOVE_PARTITIONING };
+	static const unsigned rename[] = { DDL_KIND_RENAME_TABLE, DDL_KIND_RENAME_TABLES };
+
+	if (is_one(kind, create, sizeof(create) / sizeof(create[0])))
+		return "CREATE";
+	if (is_one(kind, drop, sizeof(drop) / sizeof(drop[0])))
+		return "DROP";
+	if (is_one(kind, alter, sizeof(alter) / sizeof(alter[0])))
+		return "ALTER";
+	if (is_one(kind, rename, sizeof(rename) / sizeof(rename[0])))
+		return "RENAME or ALTER";
+	return kind == DDL_KIND_TRUNCATE_TABLE ? "TRUNCATE"
+	       : kind == DDL_KIND_ADD_INDEX    ? "CREATE or ALTER"
+	       : kind == DDL_KIND_DROP_INDEX   ? "DROP or ALTER"
+	       : kind == DDL_KIND_RECOVER_TABLE || kind == DDL_KIND_RECOVER_SCHEMA
+		       ? "RECOVER or FLASHBACK"
+		       : NULL;
+}
+
+/* In plain letters, which a statement cannot spell in another way than in another case. */
+static bool names(const struct redo_ddl *d, struct redo_bytes name)
+{
+	for (uint32_t i = 0; i < name.n; i++)
+		if (!isalnum((unsigned char)name.p[i]) && name.p[i] != '_')
+			return true;
+	for (uint32_t at = 0; at + name.n <= d->query.n; at++)
+		if (!strncasecmp(d->query.p + at, name.p, name.n))
+			return true;
+	return false;
+}
+
+int ddl_fits_kind(const struct redo_ddl *d, struct err *e)
+{
+	struct lex x = { .p = d->query.p, .end = d->query.p + d->query.n };
+	const char *words = first_words(d->type), *second = words ? strstr(words, " or ") : NULL;
+	/* RECOVER TABLE BY JOB names none, and a statement for many tables not each */
+	static const unsigned nameless[] = { DDL_KIND_RECOVER_TABLE, DDL_KIND_RECOVER_SCHEMA,
+					     DDL_KIND_CREATE_TABLES };
+	bool fits;
+	struct strbuf text = STRBUF_INIT;
+
+	lex_next(&x);
+	if (x.kind == T_END)
+		return 0;
+	fits = !words || (second ? lex_is(&x, second + 4) ||
+					   (strlen(x.text) == (size_t)(second - words) &&
+					    !strncasecmp(x.text, words, (size_t)(second - words)))
+				 : lex_is(&x, words));
+	if (fits && (is_one(d->type, nameless, sizeof(nameless) / sizeof(nameless[0])) ||
+		     names(d, d->table.table)))
+		return 0;
+	ddl_text(d, "is damaged", &text);
+	if (!fits)
+		err_set(e, ERR_BAD_DATA, 0, "%s: a DDL of type %" PRIu64 " begins with %s",
+			text.buf, d->type, words);
+	else
+		err_set(e, ERR_BAD_DATA, 0, "%s: it does not name its table, %.*s", text.buf,
+			(int)d->table.table.n, d->table.table.p);
 	strbuf_release(&text);
 	return -1;
 }

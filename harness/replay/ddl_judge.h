@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "harness/base/err.h"
 #include "harness/base/strbuf.h"
 #include "harness/redo/record.h"
 #include "harness/sql/sql.h"
@@ -21,6 +22,7 @@ enum {
 	DDL_KIND_ADD_FOREIGN_KEY = 9,
 	DDL_KIND_TRUNCATE_TABLE = 11,
 	DDL_KIND_MODIFY_COLUMN = 12,
+	DDL_KIND_RENAME_TABLE = 14,
 	DDL_KIND_ADD_PARTITION = 19,
 	DDL_KIND_CREATE_VIEW = 21,
 	DDL_KIND_TRUNCATE_PARTITION = 23,
@@ -55,6 +57,9 @@ bool ddl_fills_with_time(const struct redo_ddl *d);
  * replay where the log has NULL, without a word: ERR_UNSUPPORTED where this session could not
  * change it. */
 int ddl_timestamps_stay(struct sql *s, const struct redo_ddl *d, struct err *e);
+/* Of a log without checksums: does the statement begin as its kind does, and name its table? -1:
+ * ERR_BAD_DATA, one of the two was altered. */
+int ddl_fits_kind(const struct redo_ddl *d, struct err *e);
 /* One line that says so, of a DDL that stands before the log's resolvedTs. */
 void ddl_hole_text(const struct redo_ddl *d, struct strbuf *out);
 /* "DDL at commitTs 5 WHAT: ALTER TABLE ..." for people, cut. */

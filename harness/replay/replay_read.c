@@ -12,6 +12,7 @@
 #include "harness/replay/ddl_judge.h"
 #include "harness/replay/ddl_order.h"
 #include "harness/replay/image_chain.h"
+#include "harness/redo/record_check.h"
 #include "harness/redo/scan.h"
 #include "harness/sql/ddl/ddl_once.h"
 #include "harness/sql/ddl/lex.h"
@@ -21,6 +22,7 @@
 #define WARNINGS_TOLD_MAX 50
 #define BREAKS_TOLD_MAX 20
 #define BEGINNINGS_MAX 20
+#define FUTURE_MS 86400000 /* what clocks may differ by */
 
 struct reading {
 	struct collected *c;
@@ -39,7 +41,8 @@ struct reading {
 	} * txns; /* a hash table by startTs, with open addressing */
 	size_t n_txns, txn_slots;
 	int64_t told_ns;
-	bool rows; /* all DDL files have been read */
+	bool rows;                  /* all DDL files have been read */
+	struct record_check *check; /* NULL: sidecars tell whether a record was altered */
 	uint64_t doubts;
 	tso_t file_max;   /* the largest commitTs of the current file */
 	tso_t ddl_behind; /* the first DDL after the point; 0: none */
@@ -191,6 +194,21 @@ int collect_log_id(struct store *log, char out[190], struct err *e)
 	return 0;
 }
 
+/* Fails for a log that `redo check` calls broken; with allow_gap only warns. *e has the reason.
+ * whole: `redo check` judges the whole log by it, and has said so already. */
+static int judge_doubtful(struct reading *r, bool whole, struct err *e)
+{
+	if (!r->o->allow_gap)
+		return -1;
+	if (r->doubts++ < BREAKS_TOLD_MAX) {
+		if (whole)
+			err_wrap(e, "doubtful");
+		note(r, e->text);
+	}
+	*e = (struct err)ERR_INIT;
+	return 0;
+}
+
 static int begin(void *arg, const struct redo_meta *meta, const struct redo_files *files,
 		 struct err *e)
 {
@@ -198,6 +216,7 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 	struct replay_stats *st = r->st;
 	const char *tmp = r->o->tmp_dir;
 	size_t memory = r->o->memory_bytes;
+	bool sidecars = false;
 
 	collected_release(r->c);
 	r->c->meta = *meta;
@@ -238,6 +257,18 @@ static int begin(void *arg, const struct redo_meta *meta, const struct redo_file
 		st->bytes_total += f->size_bytes;
 		r->c->foreign = r->c->foreign || !f->sidecar;
 	}
+	if (tso_ms(meta->resolved_ts) > clock_wall_ms() + FUTURE_MS &&
+	    (err_set(e, ERR_BAD_DATA, 0,
+		     "resolvedTs %" PRIu64
+		     " is more than a day after this machine's clock: the meta is damaged, or the "
+		     "clock is wrong",
+		     meta->resolved_ts),
+	     judge_doubtful(r, false, e) < 0))
+		return -1;
+	for (size_t i = 0; i < files->n && !sidecars; i++)
+		sidecars = files->f[i].sidecar;
+	record_check_free(r->check);
+	r->check = sidecars ? NULL : record_check_new();
 	log_id(files, r->c->log_id);
 	/* the rest is for sort arrays, statements, the decoder and downloads */
 	if (r->o->mode == REPLAY_TXN)
@@ -298,7 +329,7 @@ static void add_statements(struct collected *c, const struct redo_ddl *in)
 	} while (x.kind != T_END);
 }
 
-static int take_ddl(struct reading *r, const struct redo_ddl *in)
+static int take_ddl(struct reading *r, const struct redo_ddl *in, struct err *e)
 {
 	struct redo_ddl d = *in;
 
@@ -311,6 +342,8 @@ static int take_ddl(struct reading *r, const struct redo_ddl *in)
 		note(r, "a DDL was skipped: TiCDC recorded in tidb_cdc.ddl_ts_v1 that it is done");
 		return 0;
 	}
+	if (r->check && ddl_fits_kind(&d, e) < 0 && judge_doubtful(r, false, e) < 0)
+		return -1;
 	if (d.session.n)
 		add_ddl(r->c, &d, 0);
 	else
@@ -421,19 +454,6 @@ static bool has_key(const struct redo_row *r)
 	return false;
 }
 
-/* Fails for a log that `redo check` calls broken; with allow_gap only warns. *e has the reason. */
-static int judge_doubtful(struct reading *r, struct err *e)
-{
-	if (!r->o->allow_gap)
-		return -1;
-	if (r->doubts++ < BREAKS_TOLD_MAX) {
-		err_wrap(e, "doubtful");
-		note(r, e->text);
-	}
-	*e = (struct err)ERR_INIT;
-	return 0;
-}
-
 /* After a DDL that is after the point, the secondary has no changes: a changefeed starts a DDL only
  * when everything before it is done, and then checkpointTs is past the point. */
 static bool is_behind(const struct reading *r, const struct redo_row *row)
@@ -502,7 +522,10 @@ static int take_row(struct reading *r, const struct redo_row *row, struct err *e
 	if (row->commit_ts > st->last_ts)
 		st->last_ts = row->commit_ts;
 	if (row->start_ts && count_txn(r, row->start_ts, row->commit_ts, e) < 0 &&
-	    judge_doubtful(r, e) < 0)
+	    judge_doubtful(r, true, e) < 0)
+		return -1;
+	if (r->check && record_check_row(r->check, epoch, row, e) < 0 &&
+	    judge_doubtful(r, false, e) < 0)
 		return -1;
 	t = table_of(r->c, &row->table);
 	count_ids(r->c, row);
@@ -551,11 +574,11 @@ static int take(void *arg, const struct redo_event *ev, uint64_t offset, struct 
 	    (err_set(e, ERR_BAD_DATA, 0,
 		     "offset %" PRIu64 ": startTs %" PRIu64 " is not before commitTs %" PRIu64,
 		     offset, start, ts),
-	     judge_doubtful(r, e) < 0))
+	     judge_doubtful(r, true, e) < 0))
 		return -1;
 	if (ev->kind == REDO_ROW)
 		return take_row(r, &ev->row, e);
-	return r->chain ? 0 : take_ddl(r, &ev->ddl);
+	return r->chain ? 0 : take_ddl(r, &ev->ddl, e);
 }
 
 static void note_bytes(void *arg, size_t n)
@@ -750,6 +773,7 @@ int replay_read(struct collected *c, struct store *log, const struct ddl_ts *flo
 				    (c->order ? commit_order_spilled_bytes(c->order) : 0);
 	}
 	report_progress(&r, true);
+	record_check_free(r.check);
 	free(r.txns);
 	return rc;
 }

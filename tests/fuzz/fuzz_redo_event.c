@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/redo/codec.h"
+#include "harness/redo/record_check.h"
 #include "harness/sql/schema.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -123,6 +124,18 @@ static void row_holds(const struct redo_event *ev)
 				      (r->n_columns ? r->n_columns : r->n_pre_columns));
 }
 
+/* A row is no other than itself. */
+static void judge_twice(const struct redo_row *r)
+{
+	struct record_check *c = record_check_new();
+	struct err e = ERR_INIT, f = ERR_INIT;
+	int rc = record_check_row(c, 0, r, &e);
+
+	HOLDS(rc == 0 || (e.kind == ERR_BAD_DATA && e.text[0]));
+	HOLDS(rc < 0 || record_check_row(c, 0, r, &f) == 0);
+	record_check_free(c);
+}
+
 /* Leaves columns, values and indexes of another record in a decoder. */
 static void soil(struct redo_decoder *d, struct strbuf *memory)
 {
@@ -174,6 +187,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	HOLDS(same_event(&ev, &other));
 	row_holds(&ev);
+	if (ev.kind == REDO_ROW)
+		judge_twice(&ev.row);
 
 	redo_encode_frame(&frame, &ev);
 	for (int i = 7; i >= 0; i--)

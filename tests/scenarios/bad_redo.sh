@@ -32,6 +32,28 @@ expect "a truncated file is refused with its name and offset" 3 'row_[0-9]+_.*of
 log; row=$(ls "$scratch"/log/*_row_*.log); printf '\377\377\377\377\377\377\377\000' | dd of="$row" conv=notrunc bs=1 status=none
 expect "an absurd length is refused" 3 'offset 0' bash -c apply
 
+# TiCDC's logs have no checksum: what one altered bit makes of a name, a field's name, a value, a DDL
+alter() { # FILE FROM TO: the first place that reads so
+	python3 - "$@" <<-'EOF'
+		import sys
+		path, was, now = sys.argv[1], *(a.encode() for a in sys.argv[2:])
+		body = open(path, 'rb').read()
+		assert was in body and len(was) == len(now)
+		open(path, 'wb').write(body.replace(was, now, 1))
+	EOF
+}
+for c in 'row:c_int:c_inu:another name of column' 'row:tbl-name:tbl-namd:a field is missing' 'row:2025-11-20:2025m11-20:cannot have its value' \
+	'row:redo_small:redo_smell:another table' 'ddl:ALTER:AMTER:begins with ALTER' 'ddl:t_types` ADD:t_typew` ADD:does not name its table'; do
+	IFS=: read -r kind was now says <<<"$c"
+	log; alter "$(ls "$scratch"/log/*_"$kind"_*.log)" "$was" "$now"
+	expect "$was read as $now is told" 1 "BROKEN .*$says" "$DRTEST" redo check --storage "file://$scratch/log"
+	expect "$was read as $now is refused" 3 "$says" bash -c apply
+done
+
+# a resolvedTs of the year 2106
+log; meta=$(ls "$scratch"/log/*.meta); printf '\202\254checkpointTs\024\252resolvedTs\317\017\377\377\377\377\377\377\377' >"$meta"
+expect "a resolvedTs far in the future" 3 'resolvedTs.*after this machine' bash -c apply
+
 # resolvedTs below checkpointTs: {"checkpointTs": 20, "resolvedTs": 10}
 log; meta=$(ls "$scratch"/log/*.meta); printf '\202\254checkpointTs\024\252resolvedTs\012' >"$meta"
 expect "resolvedTs below checkpointTs" 3 'resolvedTs.*checkpointTs|checkpointTs.*resolvedTs' bash -c apply
