@@ -217,13 +217,14 @@ static int can_be_read_at(struct cluster *c, const char *snapshot, struct err *e
 int tidb_cluster_backup(struct cluster *c, const char *uri, const struct backup_opts *o,
 			struct backup_result *r, struct err *e)
 {
+	const struct tidb_cluster *t = c->own;
 	int64_t start = clock_mono_ns();
 	struct tidb_brie b;
 
 	if (tidb_cluster_prefix_is_fresh(uri, "BACKUP", e) < 0 ||
 	    can_be_read_at(c, o->tidb_snapshot, e) < 0 ||
 	    tidb_backup(&c->ep, uri, (unsigned)(o->rate_bytes_per_s / 1000000), o->tidb_snapshot,
-			&b, e) < 0 ||
+			t->brie_begins.fn ? &t->brie_begins : NULL, &b, e) < 0 ||
 	    check_empty_backup(c, &b, e) < 0)
 		return -1;
 	*r = (struct backup_result){ .size_bytes = b.size_bytes,
@@ -235,11 +236,12 @@ int tidb_cluster_backup(struct cluster *c, const char *uri, const struct backup_
 int tidb_cluster_restore(struct cluster *c, const char *uri, const struct restore_opts *o,
 			 struct backup_result *r, struct err *e)
 {
+	const struct tidb_cluster *t = c->own;
 	int64_t start = clock_mono_ns();
 	struct tidb_brie b;
 
 	(void)o;
-	if (tidb_restore(&c->ep, uri, &b, e) < 0)
+	if (tidb_restore(&c->ep, uri, t->brie_begins.fn ? &t->brie_begins : NULL, &b, e) < 0)
 		return -1;
 	*r = (struct backup_result){ .size_bytes = b.size_bytes,
 				     .backup_ts = b.backup_ts,

@@ -48,7 +48,8 @@ struct tidb_cluster {
 	unsigned captures; /* TiCDC's servers when last checked */
 	/* the note that turns garbage collection on again; NULL: it is on */
 	struct undo *gc_noted;
-	struct undo *fill_noted; /* attach: the note of a restore that is in progress */
+	struct tidb_brie_begins brie_begins; /* of the BACKUP or RESTORE that is to run */
+	struct undo *fill_noted;             /* attach: the note of a restore that is in progress */
 	/* attach: this run started the cluster, restored into it, so it may destroy that */
 	bool started_here, filled_here;
 	/* drtest created the cluster and will remove it: it has nobody else's users or data */

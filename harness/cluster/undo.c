@@ -1,4 +1,4 @@
-#include "harness/cluster/undo.h"
+#include "harness/cluster/undo_impl.h"
 
 #include <fcntl.h>
 #include <libgen.h>
@@ -14,7 +14,6 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/cluster/attach/attach.h"
-#include "harness/net/store.h"
 #include "harness/os/fs.h"
 #include "harness/os/proc.h"
 #include "harness/sql/rights.h"
@@ -25,21 +24,12 @@
 #define NOTE_BYTES_MAX 8192
 #define CALL_MS 10000
 #define FILL_S 600
-#define SINCE_S (24 * 3600)
 
-struct undo {
-	char *path;
-	int fd; /* locked */
-	/* what is left, and restores that run: in a list of this process */
-	enum undo_kind kind;
-	char *cluster, *name;
-	struct undo *next;
-};
-static struct undo *left_here;
+struct undo *undo_left_here;
 static struct undo *filling; /* under filling_lock, while a restore runs */
 static pthread_mutex_t filling_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static char *undo_folder(void)
+char *undo_folder(void)
 {
 	const char *own = getenv("DRTEST_UNDO"), *xdg = getenv("XDG_CACHE_HOME"),
 		   *home = getenv("HOME");
@@ -66,16 +56,15 @@ static const char *const kinds[] = {
 	[UNDO_USER] = "user",
 	[UNDO_FEED] = "feed",
 	[UNDO_FILL] = "fill",
+	[UNDO_STATEMENT] = "statement",
 	[UNDO_LEFT_FEED] = "left feed",
 	[UNDO_LEFT_DATABASE] = "left database",
 	[UNDO_LEFT_TABLES] = "left tables",
 	[UNDO_LEFT_STORE] = "left store",
 };
-#define IS_LEFT(kind) ((kind) >= UNDO_LEFT_FEED)
-
 static struct undo *find_known(enum undo_kind kind, const char *cluster, const char *name)
 {
-	struct undo *u = IS_LEFT(kind) ? left_here : NULL;
+	struct undo *u = UNDO_IS_LEFT(kind) ? undo_left_here : NULL;
 
 	while (u &&
 	       (u->kind != kind || strcmp(u->cluster, cluster) != 0 || strcmp(u->name, name) != 0))
@@ -83,9 +72,7 @@ static struct undo *find_known(enum undo_kind kind, const char *cluster, const c
 	return u;
 }
 
-/* Its folder's real path and its own name, as it is called there: the file itself may be a link
- * that leads somewhere else tomorrow (Kubernetes mounts a ConfigMap so). */
-static char *real_name(const char *clusters_file, struct err *e)
+char *undo_real_name(const char *clusters_file, struct err *e)
 {
 	char folder_path[PATH_MAX], *copy = xstrdup(clusters_file), *named = NULL;
 	const char *slash = strrchr(clusters_file, '/');
@@ -99,8 +86,7 @@ static char *real_name(const char *clusters_file, struct err *e)
 	return named;
 }
 
-/* Under the name it was noted with, or another one of it. */
-static bool is_same_file(const char *noted, const char *named)
+bool undo_is_same_file(const char *noted, const char *named)
 {
 	char a[PATH_MAX], b[PATH_MAX];
 
@@ -120,7 +106,7 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 	dir = undo_folder();
 	u = xcalloc(1, sizeof(*u));
 	u->fd = -1;
-	if (undo_check(e) < 0 || !(file = real_name(clusters_file, e)))
+	if (undo_check(e) < 0 || !(file = undo_real_name(clusters_file, e)))
 		goto out;
 	if (strchr(name, '\n') || strchr(file, '\n')) { /* its lines would name something else */
 		err_set(e, ERR_USAGE, 0, "a name with a line break cannot be recorded: %.200s",
@@ -138,9 +124,9 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 		err_sys(e, "record in %s what to undo", dir);
 		goto out;
 	}
-	if (IS_LEFT(kind)) {
-		u->next = left_here;
-		left_here = u;
+	if (UNDO_IS_LEFT(kind)) {
+		u->next = undo_left_here;
+		undo_left_here = u;
 	} else {
 		guardian_undo();
 	}
@@ -189,7 +175,7 @@ void undo_leave(struct undo *u)
 {
 	if (!u)
 		return;
-	unlist(&left_here, u);
+	unlist(&undo_left_here, u);
 	pthread_mutex_lock(&filling_lock);
 	unlist(&filling, u);
 	pthread_mutex_unlock(&filling_lock);
@@ -203,6 +189,7 @@ void undo_leave(struct undo *u)
 
 struct working {
 	const char *dir;
+	bool statements; /* they alone, and first: what they bring is looked at after their end */
 	void (*fn)(void *arg, const char *what);
 	void *arg;
 	int n;
@@ -272,6 +259,17 @@ static int note_what_came(const struct attach_cluster *c, const char *clusters_f
 	return got;
 }
 
+/* "id\tBACKUP or RESTORE\turi" */
+static int end_statement(const struct attach_cluster *c, const char *name, struct err *e)
+{
+	char what[16], *uri;
+	unsigned long long id = strtoull(name, &uri, 10);
+
+	if (!id || sscanf(uri, "\t%15[A-Z]", what) != 1 || !(uri = strchr(uri + 1, '\t')))
+		return err_set(e, ERR_BAD_DATA, 0, "the note names no statement");
+	return tidb_end_brie(&c->sql, id, what, uri + 1, deadline_in_ms(CALL_MS), e);
+}
+
 static int put_back(enum undo_kind kind, const char *clusters_file, const char *cluster,
 		    const char *name, time_t since, struct err *e)
 {
@@ -288,6 +286,7 @@ static int put_back(enum undo_kind kind, const char *clusters_file, const char *
 			rc = attach_is_the_one(&f.c[i], e) < 0 ? -1
 			     : kind == UNDO_GC                 ? tidb_set_gc(&f.c[i].sql, true, e)
 			     : kind == UNDO_USER               ? drop_user(&f.c[i].sql, name, e)
+			     : kind == UNDO_STATEMENT ? end_statement(&f.c[i], name, e)
 			     : kind == UNDO_FILL ? note_what_came(&f.c[i], clusters_file, since, e)
 						 : pause_feed(&f.c[i], name, e);
 out:
@@ -295,15 +294,7 @@ out:
 	return rc;
 }
 
-struct note {
-	int fd; /* locked, unless its run lives: then -1 */
-	struct strbuf text;
-	char *line[4]; /* kind, file, cluster, name */
-	enum undo_kind kind;
-	time_t since;
-};
-
-static void note_release(struct note *n)
+void undo_note_release(struct undo_text *n)
 {
 	if (n->fd >= 0)
 		close(n->fd);
@@ -328,7 +319,7 @@ static int open_note(const char *path, time_t *since)
 }
 
 /* Cuts its text into lines; false: it is none, or cut off before anything was done. */
-static bool note_lines(struct note *n)
+static bool note_lines(struct undo_text *n)
 {
 	unsigned lines = 0, kind = 0;
 
@@ -349,12 +340,11 @@ static bool note_lines(struct note *n)
 	return true;
 }
 
-/* false: its run lives (then *alive), or it is somebody else's, or cut off */
-static bool note_read(struct note *n, const char *path, bool *alive)
+bool undo_note_read(struct undo_text *n, const char *path, bool *alive)
 {
 	bool locked;
 
-	*n = (struct note){ .text = STRBUF_INIT };
+	*n = (struct undo_text){ .text = STRBUF_INIT };
 	n->fd = open_note(path, &n->since);
 	locked = n->fd >= 0 && flock(n->fd, LOCK_EX | LOCK_NB) < 0;
 	if (alive)
@@ -419,16 +409,23 @@ static int work_off(void *arg, const char *name, struct err *unused)
 		[UNDO_FILL] = { "what a restore had brought",
 				"is noted: `drtest clean --clusters` with that file removes it",
 				"SHOW DATABASES there, DROP DATABASE" },
+		[UNDO_STATEMENT] = { "statement", "no longer runs",
+				     "KILL TIDB and the number there" },
 	};
 	struct working *w = arg;
 	char *path = xstrfmt("%s/%s", w->dir, name), *what = NULL;
 	struct err e = ERR_INIT;
-	struct note n;
+	struct undo_text n;
+	bool ok;
 
 	(void)unused;
-	if (!note_read(&n, path, NULL) || IS_LEFT(n.kind))
+	if (!undo_note_read(&n, path, NULL) || UNDO_IS_LEFT(n.kind) ||
+	    (n.kind == UNDO_STATEMENT) != w->statements)
 		goto out;
-	if (put_back(n.kind, n.line[1], n.line[2], n.line[3], n.since, &e) == 0) {
+	ok = put_back(n.kind, n.line[1], n.line[2], n.line[3], n.since, &e) == 0;
+	for (char *p = n.line[3]; *p; p++)
+		*p = *p == '\t' ? ' ' : *p;
+	if (ok) {
 		what = xstrfmt("of a run that died: %s%s%s on %s (%s) %s", words[n.kind].thing,
 			       *n.line[3] ? " " : "", n.line[3], n.line[2], n.line[1],
 			       words[n.kind].done);
@@ -443,7 +440,7 @@ static int work_off(void *arg, const char *name, struct err *unused)
 	}
 	w->fn(w->arg, what);
 out:
-	note_release(&n);
+	undo_note_release(&n);
 	free(path);
 	free(what);
 	return 0;
@@ -455,342 +452,10 @@ int undo_work_off(void (*fn)(void *arg, const char *what), void *arg)
 	struct working w = { .dir = dir, .fn = fn, .arg = arg };
 
 	if (dir && fs_exists(dir))
-		fs_list(dir, work_off, &w, NULL);
+		for (int pass = 0; pass < 2; pass++) {
+			w.statements = !pass;
+			fs_list(dir, work_off, &w, NULL);
+		}
 	free(dir);
 	return w.n;
-}
-
-/* ---- what is left */
-
-/* Names of a load's tables, after the database's; *made: it made that, too. */
-static char *next_name(char **at)
-{
-	char *name = *at;
-
-	if (!name)
-		return NULL;
-	*at = strchr(name, '\t');
-	if (*at)
-		*(*at)++ = '\0';
-	return name;
-}
-
-static void drop_tables_text(const char *names, struct strbuf *out)
-{
-	char *copy = xstrdup(names), *at = copy, *db = next_name(&at), *table;
-	bool made = *db == '+';
-	const char *sep = "DROP TABLE IF EXISTS ";
-
-	db += made;
-	while ((table = next_name(&at))) {
-		strbuf_addstr(out, sep);
-		sql_add_name(out, db);
-		strbuf_addch(out, '.');
-		sql_add_name(out, table);
-		sep = ", ";
-	}
-	if (made) {
-		strbuf_addstr(out, *sep == ',' ? "; DROP DATABASE " : "DROP DATABASE ");
-		sql_add_name(out, db);
-	}
-	free(copy);
-}
-
-static void left_texts(const struct note *n, struct strbuf *what, struct strbuf *remove)
-{
-	const char *name = n->line[3], *db = name + (*name == '+');
-
-	switch (n->kind) {
-	case UNDO_LEFT_FEED:
-		strbuf_addf(what,
-			    "changefeed %s, paused; it holds back garbage collection for gc-ttl",
-			    name);
-		strbuf_addf(remove, "cdc cli changefeed remove --changefeed-id=%s", name);
-		break;
-	case UNDO_LEFT_DATABASE:
-		strbuf_addf(what, "database %s", name);
-		strbuf_addstr(remove, "DROP DATABASE ");
-		sql_add_name(remove, name);
-		break;
-	case UNDO_LEFT_TABLES:
-		strbuf_addf(what, "the load's tables in database %.*s", (int)strcspn(db, "\t"), db);
-		drop_tables_text(name, remove);
-		break;
-	case UNDO_LEFT_STORE:
-		strbuf_addf(what, "objects under %s in the store", name);
-		strbuf_addstr(remove, "drtest clean --clusters ");
-		strbuf_addstr(remove, n->line[1]);
-		break;
-	default: break;
-	}
-}
-
-void undo_left(void (*fn)(void *arg, const char *cluster, const char *what, const char *remove),
-	       void *arg)
-{
-	for (const struct undo *u = left_here; u; u = u->next) {
-		struct strbuf what = STRBUF_INIT, remove = STRBUF_INIT;
-		const struct note n = { .kind = u->kind,
-					.line = { NULL, (char *)attach_path(), u->cluster,
-						  u->name } };
-
-		left_texts(&n, &what, &remove);
-		fn(arg, *u->cluster ? u->cluster : "store", what.buf, remove.buf);
-		strbuf_release(&what);
-		strbuf_release(&remove);
-	}
-}
-
-void undo_left_tables(void (*fn)(void *arg, const char *cluster, const char *tables), void *arg)
-{
-	for (const struct undo *u = left_here; u; u = u->next)
-		if (u->kind == UNDO_LEFT_TABLES)
-			fn(arg, u->cluster, u->name);
-}
-
-void undo_forget_left(const char *cluster)
-{
-	for (struct undo *u = left_here, *next; u; u = next) {
-		next = u->next;
-		if (!strcmp(u->cluster, cluster))
-			undo_forget(u);
-	}
-}
-
-static int drop_database(struct sql *s, const char *name, struct err *e)
-{
-	struct strbuf q = STRBUF_INIT;
-	int rc;
-
-	strbuf_addstr(&q, "DROP DATABASE IF EXISTS ");
-	sql_add_name(&q, name);
-	rc = sql_exec_text(s, e, q.buf, q.len) < 0 ? -1 : 0;
-	strbuf_release(&q);
-	return rc;
-}
-
-/* The database goes with them where this run has made it and nobody has put anything else there. */
-static int drop_tables(struct sql *s, const char *names, struct err *e)
-{
-	char *copy = xstrdup(names), *at = copy, *db = next_name(&at), *table;
-	bool made = *db == '+';
-	struct strbuf q = STRBUF_INIT, name = STRBUF_INIT;
-	uint64_t others = 0;
-	int rc = 0;
-
-	db += made;
-	while (rc == 0 && (table = next_name(&at))) {
-		strbuf_reset(&q);
-		strbuf_addstr(&q, "DROP TABLE IF EXISTS ");
-		sql_add_name(&q, db);
-		strbuf_addch(&q, '.');
-		sql_add_name(&q, table);
-		rc = sql_exec_text(s, e, q.buf, q.len) < 0 && e->code != 1049 ? -1 : 0;
-	}
-	sql_add_text(&name, db, strlen(db));
-	if (rc == 0 && made)
-		rc = sql_value_u64(
-			     s, &others, e,
-			     "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s",
-			     name.buf) < 0
-			     ? -1
-		     : others ? 0
-			      : drop_database(s, db, e);
-	strbuf_release(&q);
-	strbuf_release(&name);
-	free(copy);
-	return rc;
-}
-
-static int empty_prefix(const struct attach_file *f, const char *prefix, struct err *e)
-{
-	size_t n = strcspn(f->store, "?"), bare = n;
-	struct store_list list = { 0 };
-	struct store *s;
-	char *uri;
-	int rc = -1;
-
-	while (bare && f->store[bare - 1] == '/')
-		bare--;
-	uri = xstrfmt("%.*s/%s%s", (int)bare, f->store, prefix, f->store + n);
-	s = store_open(uri, NULL, e);
-	if (s && store_list(s, "", &list, e) == 0) {
-		rc = 0;
-		for (size_t i = 0; rc == 0 && i < list.n; i++)
-			rc = store_delete(s, list.objects[i].key, e);
-	}
-	store_list_release(&list);
-	store_free(s);
-	free(uri);
-	return rc;
-}
-
-/* Of all notes of the same thing: what a later run made under the name is its own, and nobody else
- * removes what a living run has made. */
-struct namesakes {
-	const char *dir;
-	const struct note *of;
-	time_t newest;
-	bool alive;
-};
-static int look_for_namesake(void *arg, const char *file, struct err *unused)
-{
-	struct namesakes *s = arg;
-	char *path = xstrfmt("%s/%s", s->dir, file);
-	struct stat own, other;
-	struct note n;
-	bool alive, ended = note_read(&n, path, &alive);
-
-	(void)unused;
-	if ((ended || alive) && n.line[3] && n.kind == s->of->kind &&
-	    !strcmp(n.line[2], s->of->line[2]) &&
-	    !strcmp(n.line[3] + (*n.line[3] == '+'), s->of->line[3] + (*s->of->line[3] == '+')) &&
-	    is_same_file(n.line[1], s->of->line[1]) && fstat(n.fd, &other) == 0 &&
-	    fstat(s->of->fd, &own) == 0 && own.st_ino != other.st_ino) {
-		s->newest = n.since > s->newest ? n.since : s->newest;
-		s->alive |= alive;
-	}
-	note_release(&n);
-	free(path);
-	return 0;
-}
-
-/* The names are noted, not the things: what was made under them long after that run is somebody
- * else's. */
-static int refuse_others(struct sql *s, const struct note *n, time_t since, struct err *e)
-{
-	char *copy = xstrdup(n->line[3]), *at = copy, *db = next_name(&at), *table;
-	struct strbuf q = STRBUF_INIT;
-	const char *sep = " AND TABLE_NAME IN (";
-	uint64_t made = 0;
-	int rc;
-
-	db += n->kind == UNDO_LEFT_TABLES && *db == '+';
-	strbuf_addstr(&q, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ");
-	sql_add_text(&q, db, strlen(db));
-	strbuf_addf(&q, " AND CREATE_TIME > FROM_UNIXTIME(%lld)", (long long)since + SINCE_S);
-	while ((table = next_name(&at))) {
-		strbuf_addstr(&q, sep);
-		sql_add_text(&q, table, strlen(table));
-		sep = ", ";
-	}
-	if (*sep == ',')
-		strbuf_addch(&q, ')');
-	rc = sql_value_u64(s, &made, e, "%s", q.buf);
-	if (rc == 0 && made)
-		rc = err_set(
-			e, ERR_ENV, 0,
-			"%llu table%s there made a day or more after that run, by somebody else",
-			(unsigned long long)made, made > 1 ? "s were" : " was");
-	strbuf_release(&q);
-	free(copy);
-	return rc;
-}
-
-static int remove_one(const struct attach_file *f, const char *dir, const struct note *n,
-		      struct err *e)
-{
-	struct namesakes same = { .dir = dir, .of = n, .newest = n->since };
-	const struct attach_cluster *c = NULL;
-	struct sql *s;
-	int rc;
-
-	fs_list(dir, look_for_namesake, &same, NULL);
-	if (same.alive)
-		return err_set(e, ERR_ENV, 0, "a run that has not ended uses it as well");
-	if (n->kind == UNDO_LEFT_STORE)
-		return empty_prefix(f, n->line[3], e);
-	for (size_t i = 0; i < f->n; i++)
-		if (!strcmp(f->c[i].name, n->line[2]))
-			c = &f->c[i];
-	if (!c)
-		return err_set(e, ERR_USAGE, 0, "the file no longer has the cluster %s",
-			       n->line[2]);
-	if (attach_is_the_one(c, e) < 0)
-		return -1;
-	if (n->kind == UNDO_LEFT_FEED) {
-		struct ticdc api = { .api = c->ticdc, .tls = attach_http_tls(c) };
-
-		if (!c->ticdc[0])
-			return err_set(e, ERR_USAGE, 0, "the file names no TiCDC of %s any more",
-				       c->name);
-		return ticdc_remove(&api, n->line[3], deadline_in_ms(CALL_MS), e);
-	}
-	if (!c->expendable && !(c->allow & (1u << ABLE_WRITE | 1u << ABLE_RESTORE)))
-		return err_set(e, ERR_USAGE, 0, "the file no longer allows write on %s", c->name);
-	s = sql_open(&c->sql, deadline_in_ms(CALL_MS), e);
-	rc = !s || refuse_others(s, n, same.newest, e) < 0 ? -1
-	     : n->kind == UNDO_LEFT_DATABASE               ? drop_database(s, n->line[3], e)
-							   : drop_tables(s, n->line[3], e);
-	sql_close(s);
-	return rc;
-}
-
-struct removing {
-	const struct attach_file *f;
-	const char *dir, *file;
-	bool dry_run, store; /* store: its objects, last: what is removed before writes there */
-	void (*fn)(void *arg, const char *what);
-	void *arg;
-	int n, failed;
-};
-
-static int remove_left(void *arg, const char *name, struct err *unused)
-{
-	struct removing *r = arg;
-	char *path = xstrfmt("%s/%s", r->dir, name), *said = NULL;
-	struct strbuf what = STRBUF_INIT, by_hand = STRBUF_INIT;
-	struct err e = ERR_INIT;
-	struct note n;
-
-	(void)unused;
-	if (!note_read(&n, path, NULL) || !IS_LEFT(n.kind) || !is_same_file(n.line[1], r->file) ||
-	    (n.kind == UNDO_LEFT_STORE) != r->store)
-		goto out;
-	left_texts(&n, &what, &by_hand);
-	if (r->dry_run) {
-		said = xstrfmt("would remove from %s: %s (%s)",
-			       *n.line[2] ? n.line[2] : "the store", what.buf, by_hand.buf);
-		r->n++;
-	} else if (remove_one(r->f, r->dir, &n, &e) < 0) {
-		said = xstrfmt("%s: %s could not be removed: %s (fix: %s; then rm %s)",
-			       *n.line[2] ? n.line[2] : "store", what.buf, e.text, by_hand.buf,
-			       path);
-		r->failed++;
-	} else {
-		said = xstrfmt("removed from %s: %s", *n.line[2] ? n.line[2] : "the store",
-			       what.buf);
-		unlink(path);
-		r->n++;
-	}
-	r->fn(r->arg, said);
-out:
-	note_release(&n);
-	strbuf_release(&what);
-	strbuf_release(&by_hand);
-	free(path);
-	free(said);
-	return 0;
-}
-
-int undo_remove_left(const char *clusters_file, bool dry_run,
-		     void (*fn)(void *arg, const char *what), void *arg, int *failed)
-{
-	char *dir = undo_folder(), *file = real_name(clusters_file, NULL);
-	struct removing r = { .f = attach_used(),
-			      .dir = dir,
-			      .file = file,
-			      .dry_run = dry_run,
-			      .fn = fn,
-			      .arg = arg };
-
-	if (dir && fs_exists(dir) && r.f && file)
-		for (int pass = 0; pass < 2; pass++) {
-			r.store = pass;
-			fs_list(dir, remove_left, &r, NULL);
-		}
-	free(file);
-	free(dir);
-	*failed = r.failed;
-	return r.n;
 }

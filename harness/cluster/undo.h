@@ -22,6 +22,9 @@ enum undo_kind {
 	/* the cluster is empty, and something is about to be restored into it: whatever is in it
 	 * then is noted as left */
 	UNDO_FILL,
+	/* a BACKUP or RESTORE is about to begin: ended by KILL if its session still runs it. name:
+	 * "session's id\tBACKUP or RESTORE\turi without its parameters" */
+	UNDO_STATEMENT,
 	/* What stays when the run has ended, until `drtest clean --clusters` removes it: a paused
 	 * changefeed that this run made (name: its id); a database (name), whole; tables of a load
 	 * ("db\ttable\ttable", the database with them where nothing else is in it, if the name

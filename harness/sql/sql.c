@@ -283,6 +283,11 @@ struct sql_guard *sql_guard_begin(struct sql *s, struct err *e)
 	return g;
 }
 
+uint64_t sql_guard_session(const struct sql_guard *g)
+{
+	return g->id;
+}
+
 int sql_guard_end(struct sql_guard *g, struct err *e)
 {
 	bool ended;

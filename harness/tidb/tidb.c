@@ -19,6 +19,7 @@
 #define TIDB_PRIVILEGE 8121
 #define TIDB_SYNTAX 1064
 #define OPEN_MS 10000
+#define NO_SUCH_THREAD 1094
 
 static const char *cell_of(const char *const *names, const char *const *cells, unsigned n,
 			   const char *name)
@@ -127,7 +128,7 @@ static int explain_refusal(struct sql *s, const char *what, struct err *e)
 }
 
 static int run_brie(const struct sql_endpoint *ep, bool restore, const struct strbuf *statement,
-		    struct tidb_brie *b, struct err *e)
+		    const struct tidb_brie_begins *begins, struct tidb_brie *b, struct err *e)
 {
 	const char *what = restore ? "RESTORE DATABASE *" : "BACKUP DATABASE *", *names[16],
 		   *cells[16];
@@ -139,6 +140,10 @@ static int run_brie(const struct sql_endpoint *ep, bool restore, const struct st
 
 	if (!guard)
 		goto out;
+	if (begins && begins->fn(begins->arg, sql_guard_session(guard), e) < 0) {
+		sql_guard_end(guard, NULL);
+		goto out;
+	}
 	if (mysql_real_query(sql_handle(s), statement->buf, statement->len) == 0)
 		res = mysql_store_result(sql_handle(s));
 	if (sql_guard_end(guard, e) < 0) {
@@ -170,7 +175,8 @@ out:
 }
 
 int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb,
-		const char *snapshot, struct tidb_brie *b, struct err *e)
+		const char *snapshot, const struct tidb_brie_begins *begins, struct tidb_brie *b,
+		struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	int rc;
@@ -181,20 +187,64 @@ int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb
 		strbuf_addf(&q, " RATE_LIMIT = %u MB/SECOND", rate_mb);
 	if (snapshot)
 		strbuf_addf(&q, " SNAPSHOT = %s", snapshot);
-	rc = run_brie(ep, false, &q, b, e);
+	rc = run_brie(ep, false, &q, begins, b, e);
 	strbuf_release(&q);
 	return rc;
 }
 
-int tidb_restore(const struct sql_endpoint *ep, const char *uri, struct tidb_brie *b, struct err *e)
+int tidb_restore(const struct sql_endpoint *ep, const char *uri,
+		 const struct tidb_brie_begins *begins, struct tidb_brie *b, struct err *e)
 {
 	struct strbuf q = STRBUF_INIT;
 	int rc;
 
 	strbuf_addstr(&q, "RESTORE DATABASE * FROM ");
 	sql_add_text(&q, uri, strlen(uri));
-	rc = run_brie(ep, true, &q, b, e);
+	rc = run_brie(ep, true, &q, begins, b, e);
 	strbuf_release(&q);
+	return rc;
+}
+
+int tidb_end_brie(const struct sql_endpoint *ep, uint64_t session, const char *what,
+		  const char *uri, struct deadline d, struct err *e)
+{
+	struct sql *s = sql_briefly(sql_open(ep, d, e));
+	struct strbuf q = STRBUF_INIT;
+	uint64_t there = 1;
+	int rc = -1;
+
+	strbuf_addf(&q,
+		    "SELECT COUNT(*) FROM information_schema.%s WHERE ID = %" PRIu64
+		    " AND INFO LIKE '%s %%' AND USER = ",
+		    s && sql_flavor(s) == SQL_TIDB ? "CLUSTER_PROCESSLIST" : "PROCESSLIST", session,
+		    what);
+	sql_add_text(&q, ep->user, strlen(ep->user));
+	strbuf_addstr(&q, " AND LOCATE(");
+	sql_add_text(&q, uri, strlen(uri));
+	strbuf_addstr(&q, ", INFO) > 0");
+	for (unsigned round = 0; s && sql_value_u64(s, &there, e, "%s", q.buf) == 0; round++) {
+		struct err gone = ERR_INIT;
+
+		if (!there) {
+			rc = 0;
+			break;
+		}
+		/* once: what it is ended by may take a while */
+		if (!round &&
+		    sql_exec(s, &gone, "KILL %s%" PRIu64,
+			     sql_flavor(s) == SQL_TIDB ? "TIDB " : "", session) < 0 &&
+		    gone.code != NO_SUCH_THREAD) {
+			if (e)
+				*e = gone;
+			break;
+		}
+		if (pause_ms(100, d) < 0) {
+			err_set(e, ERR_TIMEOUT, 0, "%s still runs after KILL", what);
+			break;
+		}
+	}
+	strbuf_release(&q);
+	sql_close(s);
 	return rc;
 }
 

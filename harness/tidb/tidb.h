@@ -24,13 +24,25 @@ struct tidb_brie {
 int tidb_brie_parse(struct tidb_brie *b, bool restore, const char *const *names,
 		    const char *const *cells, unsigned n, struct err *e);
 
+/* Told which session is about to run it; -1 with *e: then it does not begin. */
+struct tidb_brie_begins {
+	int (*fn)(void *arg, uint64_t session, struct err *e);
+	void *arg;
+};
 /* uri holds credentials: errors never quote it. rate_mb 0: no limit. The prefix must be fresh for a
  * backup. */
-/* snapshot: NULL, or the TSO to read at (garbage collection must not have passed it). */
+/* snapshot: NULL, or the TSO to read at (garbage collection must not have passed it). begins: NULL
+ * is fine. */
 int tidb_backup(const struct sql_endpoint *ep, const char *uri, unsigned rate_mb,
-		const char *snapshot, struct tidb_brie *b, struct err *e);
-int tidb_restore(const struct sql_endpoint *ep, const char *uri, struct tidb_brie *b,
-		 struct err *e);
+		const char *snapshot, const struct tidb_brie_begins *begins, struct tidb_brie *b,
+		struct err *e);
+int tidb_restore(const struct sql_endpoint *ep, const char *uri,
+		 const struct tidb_brie_begins *begins, struct tidb_brie *b, struct err *e);
+/* Ends by KILL what a dead drtest runs there: if that session of the endpoint's user still executes
+ * the statement (what: BACKUP or RESTORE) with that uri, without its parameters. 0: it no longer
+ * does. */
+int tidb_end_brie(const struct sql_endpoint *ep, uint64_t session, const char *what,
+		  const char *uri, struct deadline d, struct err *e);
 /* What TiDB says of a refused BACKUP or RESTORE, with the way out where it is known (toolchain: the
  * errors that users meet). NULL: none. */
 const char *tidb_brie_way_out(const char *message);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "harness/cluster/attach/attach.h"
 #include "harness/cluster/undo.h"
 #include "harness/os/fs.h"
+#include "harness/tidb/tidb.h"
 #include "tests/integration/mariadb_server.h"
 
 static struct test_server *server;
@@ -64,6 +66,58 @@ static bool lives(struct sql *s)
 
 	strbuf_release(&v);
 	return yes;
+}
+
+static void *wait_for_stage(void *s)
+{
+	mysql_thread_init();
+	sql_exec(s, NULL, "BACKUP STAGE START /* 's3://b/full?access-key=xxxxxx' */");
+	mysql_thread_end();
+	return NULL;
+}
+
+/* MariaDB's own statement of that name stands for TiDB's: it waits for the one that root holds. */
+static void a_dead_runs_backup_is_ended_and_no_other(void **unused)
+{
+	const struct sql_endpoint *ep = test_server_endpoint(server);
+	struct sql_endpoint others = *ep;
+	struct err e = ERR_INIT;
+	struct sql *s = sql_open(ep, deadline_in_ms(10000), &e);
+	struct deadline d = deadline_in_ms(60000);
+	uint64_t waits = 0, id = sql_connection_id(s);
+	pthread_t thread;
+
+	(void)unused;
+	strcpy(others.user, "app");
+	strcpy(others.password, "pw");
+	sql_close(session("app"));
+	assert_int_equal(sql_exec(root, &e, "GRANT PROCESS, SUPER, CONNECTION ADMIN ON *.* TO app"), 0);
+	assert_int_equal(sql_exec(root, &e, "BACKUP STAGE START"), 0);
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_stage, s), 0);
+	do
+		assert_int_equal(sql_value_u64(root, &waits, &e,
+					       "SELECT COUNT(*) FROM information_schema.PROCESSLIST"
+					       " WHERE ID = %llu AND INFO LIKE 'BACKUP STAGE%%'",
+					       (unsigned long long)id),
+				 0);
+	while (!waits && pause_ms(20, d) == 0);
+	assert_int_equal(waits, 1);
+	/* another statement, another backup, another account's, another session: as it was */
+	assert_int_equal(tidb_end_brie(ep, id, "RESTORE", "s3://b/full", d, &e), 0);
+	assert_int_equal(tidb_end_brie(ep, id, "BACKUP", "s3://b/other", d, &e), 0);
+	assert_int_equal(tidb_end_brie(&others, id, "BACKUP", "s3://b/full", d, &e), 0);
+	assert_int_equal(tidb_end_brie(ep, id + 1000, "BACKUP", "s3://b/full", d, &e), 0);
+	assert_int_equal(sql_value_u64(root, &waits, &e,
+				       "SELECT COUNT(*) FROM information_schema.PROCESSLIST"
+				       " WHERE ID = %llu AND INFO LIKE 'BACKUP STAGE%%'",
+				       (unsigned long long)id),
+			 0);
+	assert_int_equal(waits, 1);
+	assert_int_equal(tidb_end_brie(ep, id, "BACKUP", "s3://b/full", d, &e), 0);
+	pthread_join(thread, NULL);
+	assert_false(lives(s));
+	sql_close(s);
+	assert_int_equal(sql_exec(root, &e, "BACKUP STAGE END"), 0);
 }
 
 static void a_run_that_lives_keeps_its_sessions(void **unused)
@@ -119,6 +173,7 @@ static void who_is_known_to_nobody_here_is_left_unless_he_was_dropped(void **unu
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_dead_runs_backup_is_ended_and_no_other),
 		cmocka_unit_test(a_run_that_lives_keeps_its_sessions),
 		cmocka_unit_test(who_is_known_to_nobody_here_is_left_unless_he_was_dropped),
 	};

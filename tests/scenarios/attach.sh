@@ -194,6 +194,27 @@ pid=$!
 wait_for 60 grep -q 'BACKUP has begun' "$TIUP_HOME/data/primary/tidb-0/tidb.log" && kill -INT "$pid"
 wait "$pid"
 [ $? = 130 ] && ok || bad "Ctrl-C in BACKUP: $(cat "$scratch/interrupted")"
+grep -qx statement "$DRTEST_UNDO"/* && bad "Ctrl-C in BACKUP: it stays noted" || ok
+# so does the guardian of a drtest that was killed; where it cannot log in (no password), `drtest clean` does
+guarded() { for p in $(pgrep -x drtest-guardian); do grep -qsxz "DRTEST_UNDO=$DRTEST_UNDO" "/proc/$p/environ" && return 0; done; return 1; }
+unguarded() { ! guarded; }
+begun() { [ "$(grep -c 'BACKUP has begun' "$TIUP_HOME/data/primary/tidb-0/tidb.log")" = "$1" ]; }
+ended() { [ "$(grep -c 'BACKUP has ended' "$TIUP_HOME/data/primary/tidb-0/tidb.log")" = "$1" ]; }
+for n in 2 3; do
+	"$DRTEST" run "$scratch/backup.lua" "${with[@]}" >"$scratch/killed" 2>&1 </dev/null & pid=$!
+	wait_for 60 begun $n || bad "no BACKUP: $(cat "$scratch/killed")"
+	[ $n = 2 ] || mv "$scratch/clusters.lua" "$scratch/away.lua" # the guardian has nothing to read
+	grep -aq "^[0-9]*	BACKUP	file://$scratch/store/.*never$" "$DRTEST_UNDO"/* && ok || bad "BACKUP is not noted: $(cat "$DRTEST_UNDO"/*)"
+	kill -9 "$pid"
+	wait "$pid" 2>/dev/null
+	if [ $n = 3 ]; then
+		wait_for 60 unguarded && ! ended $n && ok || bad "without a clusters file: $(cat "$scratch/killed")"
+		mv "$scratch/away.lua" "$scratch/clusters.lua"
+		expect "clean ends a dead run's BACKUP" 0 'of a run that died: statement [0-9]+ BACKUP file://.* on primary .* no longer runs' \
+			"$DRTEST" clean --undo
+	fi
+	wait_for 60 ended $n && ok || bad "kill -9 $n: BACKUP goes on"
+done
 
 # ---- a query reads
 cat >"$scratch/query.lua" <<'L'

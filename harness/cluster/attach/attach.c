@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/cluster/attach/attach_copy.h"
 #include "harness/cluster/tidb_cluster.h"
 #include "harness/os/fs.h"
 #include "harness/sql/schema.h"
@@ -343,14 +344,6 @@ static void attach_release(struct cluster *c)
 	guardian_path_forget(c->dir);
 }
 
-static bool has_mysql(void)
-{
-	for (size_t i = 0; in_use && i < used.n; i++)
-		if (used.c[i].mysql)
-			return true;
-	return false;
-}
-
 static int attach_set_gc(struct cluster *c, bool on, struct err *e)
 {
 	const struct attach_cluster *a = cluster_named(c->name, e);
@@ -377,88 +370,6 @@ static int attach_get_gc(struct cluster *c, bool *on, struct err *e)
 
 	*on = true;
 	return !a ? -1 : a->mysql ? 0 : tidb_get_gc(&c->ep, on, e);
-}
-
-/* MySQL can't read TiDB's BACKUP: where one takes part, the backup is drtest's own, read at one
- * TSO. */
-static int attach_backup(struct cluster *c, const char *uri, const struct backup_opts *o,
-			 struct backup_result *r, struct err *e)
-{
-	struct backup_opts own = *o;
-	struct store *to;
-	char at[24];
-	tso_t ts;
-	int rc;
-
-	if (attach_allows(c->name, ABLE_BACKUP, e) < 0)
-		return -1;
-	if (!has_mysql())
-		return tidb_cluster_backup(c, uri, o, r, e);
-	own.from = c->ep;
-	if (!own.tidb_snapshot) {
-		if (tidb_now(&c->ep, &ts, e) < 0)
-			return -1;
-		snprintf(at, sizeof(at), "%llu", (unsigned long long)ts);
-		own.tidb_snapshot = at;
-	}
-	to = store_open(uri, NULL, e);
-	rc = to ? backup_run(to, &own, r, e) : -1;
-	store_free(to);
-	return rc;
-}
-
-/* RESTORE itself objects to tables of the same name alone. */
-static int is_empty(struct cluster *c, struct err *e)
-{
-	struct sql *s = sql_briefly(sql_open(&c->ep, deadline_in_ms(LOOK_MS), e));
-	struct strbuf names = STRBUF_INIT;
-	unsigned n;
-	int rc = s ? tidb_databases(s, &names, &n, e) : -1;
-
-	if (rc == 0 && n)
-		rc = err_set(
-			e, ERR_ENV, 0,
-			"%s is not empty (it has %s), but a restore needs a new cluster: check "
-			"the address",
-			c->name, names.buf);
-	strbuf_release(&names);
-	sql_close(s);
-	return rc;
-}
-
-static int attach_fill(struct cluster *c, struct err *e)
-{
-	struct undo *fill;
-
-	if (attach_allows(c->name, ABLE_RESTORE, e) < 0 || is_empty(c, e) < 0)
-		return -1;
-	((struct tidb_cluster *)c->own)->filled_here = true;
-	fill = undo_note(UNDO_FILL, used_path, c->name, "", e);
-	((struct tidb_cluster *)c->own)->fill_noted = fill;
-	return fill ? 0 : -1;
-}
-
-/* Also where the restore has ended half-way: the cluster was empty. */
-static void attach_filled(struct cluster *c)
-{
-	struct sql *s = sql_briefly(sql_open(&c->ep, deadline_in_ms(LOOK_MS), NULL));
-	struct tidb_cluster *t = c->own;
-	struct sql_rows r = { 0 };
-	int got = -1;
-
-	if (s &&
-	    sql_query(
-		    s, &r, NULL,
-		    "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) NOT IN " SYSTEM_SCHEMAS_SQL
-		    " AND SCHEMA_NAME <> 'test'") == 0)
-		while ((got = sql_rows_next(&r, NULL)) == 1)
-			if (!undo_note(UNDO_LEFT_DATABASE, used_path, c->name, r.cell[0], NULL))
-				break;
-	sql_rows_release(&r);
-	sql_close(s);
-	/* each is noted by its own name, or the note of the whole stays */
-	(got == 0 ? undo_forget : undo_leave)(t->fill_noted);
-	t->fill_noted = NULL;
 }
 
 /* Tables of a load on `name` are on the clusters that a changefeed of this run writes to, too. */
@@ -502,27 +413,6 @@ static int attach_find_changefeed(struct cluster *c, struct cluster *sink, const
 {
 	feeds_into(c, sink);
 	return tidb_cluster_find_changefeed(c, sink, id, redo_uri, e);
-}
-
-static int attach_restore(struct cluster *c, const char *uri, const struct restore_opts *o,
-			  struct backup_result *r, struct err *e)
-{
-	struct restore_opts own = *o;
-	struct store *from;
-	int rc;
-
-	if (!has_mysql())
-		return tidb_cluster_restore(c, uri, o, r, e);
-	own.to = c->ep;
-	from = store_open(uri, NULL, e);
-	rc = from ? restore_run(from, &own, r, e) : -1;
-	store_free(from);
-	return rc;
-}
-
-static int attach_restored(struct cluster *c, struct backup_result *r, struct err *e)
-{
-	return has_mysql() ? 0 : tidb_cluster_restored(c, r, e);
 }
 
 static int attach_changefeed(struct cluster *c, unsigned slot, const struct changefeed_opts *o,
