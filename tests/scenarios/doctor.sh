@@ -74,6 +74,10 @@ has '^  primary +PD +v8\.5\.7-standin, 1 member, 1 of 1 store up'
 has '^  - +store +a probe object was put, listed, read and deleted'
 grep -q '^DELETE runs/drtest-doctor-' "$asked" && ok || bad "no probe was deleted: $(cat "$asked")"
 grep -q topsecret "$scratch/out" && bad "the store's key is told" || ok
+has "secrets +$f has a password, and every user of this machine can read it: chmod 600 $f"
+chmod 600 "$f"
+expect "a file that is its owner's alone" 0 'nothing is in the way' "${doctor[@]}"
+grep -q 'every user' "$scratch/out" && bad "a file of mode 600 is said to be open" || ok
 
 # ---- where no run would write to the store, the doctor does not
 : >"$asked"

@@ -621,6 +621,11 @@ static const struct sql_endpoint *attach_endpoint(unsigned i, const char **name)
 	return &used.c[i].sql;
 }
 
+static const char *attach_remark(void)
+{
+	return in_use ? used.loose : "";
+}
+
 static const struct cluster_ops ops = {
 	.start_begin = attach_start_begin,
 	.start_wait = attach_start_wait,
@@ -653,6 +658,7 @@ const struct ground ground_attach = {
 	.clusters_stay = true,
 	.use_file = attach_use,
 	.preflight = attach_preflight,
+	.remark = attach_remark,
 	.check = attach_check,
 	.doctor = doctor_of_file,
 	.knows = attach_knows,

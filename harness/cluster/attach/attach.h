@@ -47,6 +47,7 @@ struct attach_file {
 	char backup[2048], redo[2048], store[2048];
 	/* the id of the one that runs from primary to secondary; "": not told */
 	char changefeed[128];
+	char loose[1024];        /* secrets that others can read or write, and chmod; "": none */
 	char redo_time_zone[65]; /* in which TiCDC runs: "+08:00", "Asia/Shanghai"; "": not told */
 };
 /* Mistakes are told with file and field. Secrets come by env "NAME" in the file, or as a struct
@@ -56,6 +57,8 @@ int attach_file_read(struct attach_file *f, const char *path, struct err *e);
 int attach_file_read_named(struct attach_file *f, const char *path, struct err *e);
 /* Reads what is a file's or a command's; once for each file that was read. */
 int attach_secrets(struct attach_file *f, struct err *e);
+/* Notes in f->loose, once for each file, that others can read or write it. what: "a password" */
+void attach_note_loose(struct attach_file *f, const char *path, const char *what);
 void attach_words_free(char **words);                            /* each of them; the list stays */
 struct http_tls attach_http_tls(const struct attach_cluster *c); /* points into c */
 /* docs/CLUSTERS.md, from the table by which a file is checked */

@@ -547,6 +547,8 @@ int attach_doctor(ground_say_fn *say, finding_fn *fn, void *arg)
 
 	if (!f)
 		return 0;
+	if (f->loose[0])
+		look_note(&k, "secrets", "%s", f->loose);
 	look_at_ids(&k, f);
 	if (f->store[0]) {
 		int before = k.n;

@@ -578,6 +578,31 @@ static int read_table(lua_State *L, struct attach_file *f, const char *path, str
 	return f->n ? 0 : err_set(e, ERR_USAGE, 0, "%s: it names no cluster", where);
 }
 
+/* A secret that is written out in the file, not the environment's. */
+static bool is_literal(const char *source, const char *secret)
+{
+	char *one = xstrfmt("\"%s\"", secret), *other = xstrfmt("'%s'", secret);
+	bool yes = *secret && (strstr(source, one) || strstr(source, other));
+
+	free(one);
+	free(other);
+	return yes;
+}
+
+static void look_at_literals(struct attach_file *f, const char *path, const char *source)
+{
+	static const char key[] = "secret-access-key=";
+	bool has = false;
+
+	for (const char *p = source; (p = strstr(p, key)); p++)
+		has |= !strchr("\"'", p[sizeof(key) - 1]);
+	for (size_t i = 0; i < f->n; i++)
+		has |= is_literal(source, f->c[i].sql.password) ||
+		       is_literal(source, f->c[i].sink_password);
+	if (has)
+		attach_note_loose(f, path, "a password");
+}
+
 static int read_file(struct attach_file *f, const char *path, lua_CFunction env, struct err *e)
 {
 	struct strbuf source = STRBUF_INIT, unset = STRBUF_INIT;
@@ -635,6 +660,8 @@ static int read_file(struct attach_file *f, const char *path, lua_CFunction env,
 	if (agree_once(source.buf, source.len, path, e) < 0)
 		goto out;
 	rc = read_table(L, f, path, e);
+	if (rc == 0)
+		look_at_literals(f, path, source.buf);
 out:
 	lua_state_close(L);
 	memset(source.buf, 0, source.len);

@@ -1,6 +1,8 @@
 /* Secrets of the clusters file that are elsewhere: a file's first line, a command's. */
-#include <string.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "harness/base/strbuf.h"
@@ -18,6 +20,38 @@ void attach_words_free(char **words)
 		free(*w);
 		*w = NULL;
 	}
+}
+
+/* May whoever has an account on this machine get at it? Not where a folder above is closed. */
+static bool is_open_to_others(const char *path, mode_t *how)
+{
+	char real[PATH_MAX];
+	struct stat st;
+
+	if (!realpath(path, real) || stat(real, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    !(st.st_mode & (S_IROTH | S_IWOTH)))
+		return false;
+	*how = st.st_mode;
+	for (char *slash = strrchr(real, '/'); slash && slash != real; slash = strrchr(real, '/')) {
+		*slash = '\0';
+		if (stat(real, &st) < 0 || !(st.st_mode & S_IXOTH))
+			return false;
+	}
+	return true;
+}
+
+void attach_note_loose(struct attach_file *f, const char *path, const char *what)
+{
+	char note[900];
+	size_t n = strlen(f->loose);
+	mode_t how;
+
+	if (!is_open_to_others(path, &how))
+		return;
+	snprintf(note, sizeof(note), "%s%.512s has %s, and every user of this machine can %s it: chmod 600 %s",
+		 n ? "; " : "", path, what, how & S_IWOTH ? "write" : "read", path);
+	if (!strstr(f->loose, note + (n ? 2 : 0)) && n + strlen(note) < sizeof(f->loose))
+		strcpy(f->loose + n, note);
 }
 
 static int take_first_line(struct attach_secret *from, char *out, size_t room, const char *cluster,
@@ -63,7 +97,14 @@ int attach_secrets(struct attach_file *f, struct err *e)
 {
 	for (size_t i = 0; i < f->n; i++) {
 		struct attach_cluster *c = &f->c[i];
+		const char *const files[][2] = { { c->password.file, "a password" },
+						 { c->sink_secret.file, "a password" },
+						 { c->tls.key, "a private key" },
+						 { c->sql.ssl_key, "a private key" } };
 
+		for (size_t k = 0; k < sizeof(files) / sizeof(files[0]); k++)
+			if (*files[k][0])
+				attach_note_loose(f, files[k][0], files[k][1]);
 		if (take_first_line(&c->password, c->sql.password, sizeof(c->sql.password), c->name,
 				    "password", e) < 0 ||
 		    take_first_line(&c->sink_secret, c->sink_password, sizeof(c->sink_password),

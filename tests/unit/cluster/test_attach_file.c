@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -94,6 +95,41 @@ static void a_secret_is_read_when_it_is_wanted(void **unused)
 	assert_string_equal(ran.buf, "x\n");
 	strbuf_release(&ran);
 	attach_file_release(&f);
+}
+
+/* A file of others' eyes, or hands; not where nobody gets to. */
+static void a_secret_that_others_reach_is_told(void **unused)
+{
+	static const struct {
+		mode_t folder, file;
+		const char *says;
+	} how[] = {
+		{ 0755, 0600, "" },
+		{ 0755, 0640, "" },
+		{ 0700, 0644, "" },
+		{ 0755, 0604, "can read it: chmod 600 " },
+		{ 0755, 0602, "can write it: chmod 600 " },
+	};
+	char file[400], text[900];
+
+	(void)unused;
+	snprintf(file, sizeof(file), "%s/password", dir);
+	snprintf(text, sizeof(text),
+		 "return { p = { sql = { host = 'h', password = { file = '%s' } } } }", file);
+	for (size_t i = 0; i < sizeof(how) / sizeof(how[0]); i++) {
+		struct err e = ERR_INIT;
+		struct attach_file f;
+
+		assert_int_equal(fs_write_atomic(file, "x\n", 2, 0600, &e), 0);
+		assert_int_equal(chmod(file, how[i].file), 0);
+		assert_int_equal(chmod(dir, how[i].folder), 0);
+		reads(&f, text);
+		assert_int_equal(attach_secrets(&f, &e), 0);
+		assert_int_equal(!f.loose[0], !how[i].says[0]);
+		assert_non_null(strstr(f.loose, how[i].says));
+		attach_file_release(&f);
+	}
+	assert_int_equal(chmod(dir, 0700), 0);
 }
 
 static void a_secret_that_is_none_is_told(void **unused)
@@ -319,6 +355,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_connection_has_its_own_tls),
 		cmocka_unit_test(a_secret_is_read_when_it_is_wanted),
+		cmocka_unit_test(a_secret_that_others_reach_is_told),
 		cmocka_unit_test(a_secret_that_is_none_is_told),
 		cmocka_unit_test(what_does_not_go_together_is_refused),
 		cmocka_unit_test(what_stands_twice_is_refused),
