@@ -491,7 +491,8 @@ int login_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 {
 	unsigned code = mysql_errno(m);
 
-	take_version(m, m->thread_id != 0); /* of the greeting */
+	/* each is 0 until the greeting, and a hostile one may leave them so */
+	take_version(m, m->thread_id || m->server_capabilities || m->client_flag);
 	forget_pin(ep);
 	sql_error(m, e, "connect");
 	if (!e)
