@@ -139,7 +139,7 @@ static int start_dump(struct binlog *b, struct err *e)
 		sql_error(m, e, "start the stream of the binary log");
 		goto out;
 	}
-	m->net.pvio->timeout[PVIO_READ_TIMEOUT] = READ_MS;
+	sql_patience(b->conn, READ_MS);
 	rc = 0;
 out:
 	strbuf_release(&at);

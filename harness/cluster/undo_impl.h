@@ -1,5 +1,5 @@
-/* What the files of undo share: undo.c writes and reads the notes and puts back, undo_left.c removes
- * what is left. */
+/* What the files of undo share: undo.c writes and reads the notes and puts back, undo_left.c
+ * removes what is left. */
 #ifndef HARNESS_CLUSTER_UNDO_IMPL_H
 #define HARNESS_CLUSTER_UNDO_IMPL_H
 

@@ -296,8 +296,8 @@ static int remove_left(void *arg, const char *name, struct err *unused)
 	struct undo_text n;
 
 	(void)unused;
-	if (!undo_note_read(&n, path, NULL) || !UNDO_IS_LEFT(n.kind) || !undo_is_same_file(n.line[1], r->file) ||
-	    (n.kind == UNDO_LEFT_STORE) != r->store)
+	if (!undo_note_read(&n, path, NULL) || !UNDO_IS_LEFT(n.kind) ||
+	    !undo_is_same_file(n.line[1], r->file) || (n.kind == UNDO_LEFT_STORE) != r->store)
 		goto out;
 	left_texts(&n, &what, &by_hand);
 	if (r->dry_run) {

@@ -502,6 +502,11 @@ int login_failed(MYSQL *m, const struct sql_endpoint *ep, struct err *e)
 		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
 			 " (the login was not complete after %" PRId64 " s)", limit.ms / 1000);
 	add_unreadable(ep, e);
+	if (strstr(e->text, "Validation of SSL server certificate failed"))
+		snprintf(e->text + strlen(e->text), sizeof(e->text) - strlen(e->text),
+			 " (the certificate is not for %.255s; for another name: "
+			 "ssl-server-name, server_name in a clusters file)",
+			 ep->host);
 	if (code == 1045 || code == 1698 || code == CR_PLUGIN_NOT_ALLOWED ||
 	    code == CR_SSL_CONNECTION_ERROR || code == 1251 || code == CR_SECURE_AUTH)
 		e->kind = ERR_ENV;

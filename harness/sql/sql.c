@@ -1,8 +1,10 @@
 #include "harness/sql/sql.h"
 
 #include <errmsg.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <ma_pvio.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,6 +19,8 @@
 #include "harness/sql/long_statement.h"
 
 #define PATIENCE_S 3600
+#define SILENT_MS 30000 /* of silence: then another login is tried */
+#define MUTE_LOOKS 4    /* so many in a row without an answer: the server is mute */
 #define BRIEF_MS 30000
 #define BRIEF_BYTES_MAX ((uint64_t)64 << 20)
 #define STORED_BYTES_MAX ((uint64_t)512 << 20) /* as they come; in memory they are more */
@@ -32,6 +36,9 @@ struct sql {
 	struct sql_endpoint ep;
 	uint64_t id;
 	uint64_t packet_bytes_max; /* the session's max_allowed_packet; 0: not asked yet */
+	my_socket fd;
+	struct sql *next;          /* of all that are open */
+	int64_t patience_ms;
 	bool repeatable;           /* sql_repeatable() was said */
 	bool brief;                /* sql_briefly() was said */
 };
@@ -44,6 +51,7 @@ static _Thread_local struct answer {
 	struct deadline end;
 	bool brief, late, large;
 } answer;
+static _Thread_local int64_t mute_ms; /* so long this thread's server was mute; 0: it was not */
 
 /* Exported, and in none of the library's headers. */
 int ma_pvio_register_callback(my_bool on, void (*fn)(enum enum_pvio_operation mode, MYSQL *m,
@@ -78,13 +86,81 @@ static void begin_answer(struct sql *s)
 
 static const char *end_answer(void)
 {
-	const char *why = answer.large ? " (the server's answer does not end)"
+	const char *why = mute_ms ? " (it has not answered for two minutes, nor does a second "
+				    "login get an answer)"
+			  : answer.large ? " (the server's answer does not end)"
 			  : answer.late || (answer.brief && deadline_passed(answer.end))
 				  ? " (the server did not complete its answer within half a minute)"
 				  : "";
 
 	answer = (struct answer){ .m = NULL };
+	mute_ms = 0;
 	return why;
+}
+
+/* ---- silence: a statement may work for an hour without a byte, a server that is mute may not */
+
+static struct {
+	pthread_mutex_t lock;
+	struct sql *first;
+} all = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void list_session(struct sql *s)
+{
+	pthread_mutex_lock(&all.lock);
+	s->next = all.first;
+	all.first = s;
+	pthread_mutex_unlock(&all.lock);
+}
+
+static void unlist_session(struct sql *s)
+{
+	pthread_mutex_lock(&all.lock);
+	for (struct sql **at = &all.first; *at; at = &(*at)->next)
+		if (*at == s) {
+			*at = s->next;
+			break;
+		}
+	pthread_mutex_unlock(&all.lock);
+}
+
+/* A login that is refused is an answer. */
+static bool is_mute(const struct sql_endpoint *ep)
+{
+	struct err e = ERR_INIT;
+	struct sql *s = sql_open(ep, deadline_in_ms(CONNECT_S * 1000), &e);
+
+	sql_close(s);
+	return !s && e.kind == ERR_GONE;
+}
+
+/* The library's wait for a server; its own limit is of the login where the connection has TLS. */
+static int wait_for_server(my_socket fd, my_bool is_read, int ms)
+{
+	struct pollfd p = { .fd = (int)fd, .events = is_read ? POLLIN : POLLOUT };
+	struct sql_endpoint ep = { .port = 0 };
+	struct deadline end;
+
+	pthread_mutex_lock(&all.lock);
+	for (const struct sql *s = all.first; s && !ep.port; s = s->next)
+		if (s->fd == fd) { /* the newest: an older one has lost it */
+			ep = s->ep;
+			ms = is_read ? (int)s->patience_ms : PATIENCE_S * 1000;
+		}
+	pthread_mutex_unlock(&all.lock);
+	end = deadline_in_ms(ms > 0 ? ms : INT32_MAX);
+	for (unsigned mute = 0; mute < MUTE_LOOKS && !deadline_passed(end);) {
+		int64_t left = deadline_left_ms(end);
+		int rc = poll(&p, 1, (int)(left < SILENT_MS ? left : SILENT_MS));
+
+		if (rc > 0 || (rc < 0 && errno != EINTR))
+			return rc;
+		if (rc == 0 && left > SILENT_MS && ep.port)
+			mute = is_mute(&ep) ? mute + 1 : 0;
+		mute_ms = mute == MUTE_LOOKS ? ms - deadline_left_ms(end) : 0;
+	}
+	errno = ETIMEDOUT;
+	return 0;
 }
 
 struct sql *sql_briefly(struct sql *s)
@@ -96,6 +172,7 @@ static bool is_lost(unsigned code)
 {
 	return code == CR_SERVER_GONE_ERROR || code == CR_SERVER_LOST ||
 	       code == CR_CONN_HOST_ERROR || code == CR_CONNECTION_ERROR ||
+	       code == CR_SSL_CONNECTION_ERROR ||
 	       code == 1927 /* connection was killed */ ||
 	       code == 1053 /* server shutdown in progress */;
 }
@@ -205,10 +282,14 @@ struct sql *sql_open(const struct sql_endpoint *ep, struct deadline d, struct er
 	}
 	sql_patience(s, 0);
 	s->id = mysql_thread_id(s->m);
+	s->fd = mysql_get_socket(s->m);
+	list_session(s);
 	rc = 0;
 out:
 	if (s->m)
 		login_limit(s->m, 0);
+	if (rc == 0)
+		mysql_options(s->m, MARIADB_OPT_IO_WAIT, (const void *)wait_for_server);
 	strbuf_release(&who);
 	if (rc < 0) {
 		sql_close(s);
@@ -221,6 +302,7 @@ void sql_close(struct sql *s)
 {
 	if (!s)
 		return;
+	unlist_session(s);
 	if (s->m)
 		mysql_close(s->m);
 	free(s);
@@ -303,8 +385,9 @@ int sql_guard_end(struct sql_guard *g, struct err *e)
 
 void sql_patience(struct sql *s, int64_t ms)
 {
+	s->patience_ms = ms ? ms : PATIENCE_S * 1000;
 	if (s->m->net.pvio) /* none: it is lost already */
-		s->m->net.pvio->timeout[PVIO_READ_TIMEOUT] = (int)(ms ? ms : PATIENCE_S * 1000);
+		s->m->net.pvio->timeout[PVIO_READ_TIMEOUT] = (int)s->patience_ms;
 }
 
 MYSQL *sql_handle(struct sql *s)

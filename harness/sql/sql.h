@@ -47,7 +47,7 @@ void sql_close(struct sql *s);    /* NULL is fine */
 MYSQL *sql_handle(struct sql *s); /* for what this module does not wrap; s still owns it */
 uint64_t sql_connection_id(const struct sql *s);
 /* How long a statement may wait without receiving a byte before it fails with ERR_GONE; 0: an
- * hour, the default. */
+ * hour, the default, but only as long as the server still answers a second login. */
 void sql_patience(struct sql *s, int64_t ms);
 /* For a look at a server that may be mute, or never end: from now on each of its answers within
  * half a minute, and none over 64 MiB; else ERR_GONE. NULL is fine; returns s. */

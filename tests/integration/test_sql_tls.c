@@ -359,6 +359,26 @@ static void a_server_that_sends_a_byte_now_and_then_holds_no_login(void **unused
 	}
 }
 
+/* The library's own limit for an answer over TLS is that of the login. */
+static void a_long_statement_is_waited_for_over_tls(void **unused)
+{
+	struct sql_endpoint ep = *test_server_endpoint(tls);
+	struct err e = ERR_INIT;
+	struct sql *s = NULL;
+	int wait_s = 1;
+
+	(void)unused;
+	ep.tls = SQL_TLS_UNVERIFIED;
+	for (; !s && wait_s <= 32; wait_s *= 2) /* as short as this machine lets a login be */
+		s = sql_open(&ep, deadline_in_ms((int64_t)wait_s * 1000), &e);
+	if (!s || sql_exec(s, &e, "DO SLEEP(%d)", wait_s + 1) < 0)
+		fail_msg("%s", e.text);
+	sql_patience(s, 1000);
+	assert_int_equal(sql_exec(s, &e, "DO SLEEP(60)"), -1);
+	assert_int_equal(e.kind, ERR_GONE);
+	sql_close(s);
+}
+
 static void make_certificates(void)
 {
 	char *script = xstrfmt(
@@ -387,6 +407,7 @@ int main(void)
 		cmocka_unit_test(an_account_that_wants_tls_is_told_so),
 		cmocka_unit_test(no_server_is_told_the_password),
 		cmocka_unit_test(each_kind_of_server_gives_a_session_of_ours),
+		cmocka_unit_test(a_long_statement_is_waited_for_over_tls),
 		cmocka_unit_test(a_server_that_sends_a_byte_now_and_then_holds_no_login),
 	};
 	char *more;

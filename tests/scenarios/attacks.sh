@@ -27,9 +27,10 @@ def greeting(plugin, caps=0xffffffff & ~0x800):
 def http(c, body, more=b''):
     c.recv(65536)
     c.sendall(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n' + more + b'Content-Length: %d\r\n\r\n' % len(body) + body)
+mute = threading.Event()
 def serve(c):
     try:
-        if kind == 'silent':
+        if kind == 'silent' or mute.is_set():
             while c.recv(65536): pass
         elif kind == 'drip': # a message of 64 KiB, for longer than anybody waits
             c.sendall(b'\xff\xff\0\0\x0a')
@@ -40,7 +41,7 @@ def serve(c):
             c.sendall(packet(0, b'\xff\xff\xff\x01\x01\x64\0\0\x03abcde'))
         elif kind == 'noise':
             c.sendall(bytes(range(256)) * 64)
-        elif kind in ('rows', 'errors'): # the login and SET are answered as they should be
+        elif kind in ('rows', 'errors', 'mute'): # the login and SET are answered as they should be
             c.sendall(packet(0, greeting(b'mysql_native_password', 0xffffffff & ~0x1000800)))
             c.recv(65536)
             c.sendall(packet(2, b'\0\0\0\2\0\0\0'))
@@ -48,6 +49,7 @@ def serve(c):
                 asked = c.recv(65536)
                 if not asked or asked[4:5] != b'\3': break
                 if asked[5:8] == b'SET': c.sendall(packet(1, b'\0\0\0\2\0\0\0'))
+                elif kind == 'mute': mute.set()
                 elif kind == 'errors': c.sendall(packet(1, b'\xff\x51\x04#HY000no'))
                 else:
                     c.sendall(packet(1, b'\1') + packet(2, b'\3def\0\0\0\1c\0\x0c\x21\0\xff\0\0\0\xfd\0\0\0\0\0') + packet(3, b'\xfe\0\0\2\0'))
@@ -97,6 +99,8 @@ uri() { echo "mysql://u:topsecret@127.0.0.1:$port/"; }
 diff=("$DRTEST" diff --b mysql://u@127.0.0.1:1/ --a)
 
 # ---- a server of SQL
+evil mute # two minutes and more: its end is looked at below
+{ "$DRTEST" backup --source-uri "$(uri)" --storage "file://$scratch/none" >"$scratch/mute" 2>&1 </dev/null; echo $? >"$scratch/mute.rc"; } & mute=$!
 evil clear
 row "SQL server" "requests the password in clear text" "refused; the password is not sent" 3 '^drtest diff: ' "${diff[@]}" "$(uri)"
 untold clear
@@ -175,6 +179,10 @@ ln -s "$scratch/precious" "$scratch/linked.lua"
 row "output file" "is a symbolic link" "refused" 2 'is not overwritten|Too many' "$DRTEST" init --from "tiup:@$PWD/tests/fixtures/clusters/tiup-standby.json" --out "$scratch/linked.lua"
 [ ! -e "$scratch/precious" ] && ok || bad "the link was followed"
 row "command line" "has a password, and the connection fails" "the message does not contain it" 3 '^drtest diff: ' "${diff[@]}" mysql://u:topsecret@127.0.0.1:1/
+
+wait "$mute"
+row "SQL server" "stops answering after the login" "drtest gives up when a second login gets no answer either" 3 '^drtest backup: .*nor does a second login get an answer' \
+	bash -c "cat '$scratch/mute'; exit $(cat "$scratch/mute.rc")"
 
 # ---- another user of the machine
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
