@@ -192,6 +192,13 @@ static const char *way_out(const char *text)
 		{ "Error 1045",
 		  "the sink refuses TiCDC's user: check the name, the password, and the host "
 		  "that TiCDC connects from" },
+		{ "does not support TLS",
+		  "the sink has no TLS: enable it there, or leave tls out of its sink" },
+		{ "x509: ",
+		  "TiCDC does not trust the sink's certificate: sink.tls needs the CA that signed "
+		  "it, and the certificate the address that TiCDC uses, and a date to come" },
+		{ "no such file or directory",
+		  "the files of sink.tls are read by TiCDC, on its hosts: copy them there" },
 		{ "ErrMySQLConnectionError",
 		  "TiCDC cannot reach the sink: check address, user and password from TiCDC's "
 		  "host" },
