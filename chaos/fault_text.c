@@ -93,6 +93,10 @@ int fault_parse(struct fault *f, const char *const *words, size_t n, struct err 
 			return err_set(e, ERR_USAGE, 0, "%s has no argument '%s'%s%s", f->ops->name,
 				       name, f->ops->args[1] ? "; it takes" : "",
 				       f->ops->args[1] ? f->ops->args : "");
+		for (size_t before = 1; before < i; before++)
+			if (!strncmp(words[before], words[i], (size_t)(eq - words[i]) + 1))
+				return err_set(e, ERR_USAGE, 0, "%s: %s is given twice: remove one",
+					       f->ops->name, name);
 		if (set(&f->args, name, eq + 1) < 0)
 			return err_set(e, ERR_USAGE, 0, "%s: %s cannot be '%.60s'", f->ops->name,
 				       name, eq + 1);

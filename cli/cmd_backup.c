@@ -68,7 +68,7 @@ static const struct option_def backup_options[] = {
 	  "leave this table, view or sequence out (\"shop.log*\"), such as one that the server "
 	  "cannot open; it is named at the end. Can be repeated. A pattern that matches nothing is "
 	  "wrong usage",
-	  .take = take_ignore },
+	  .take = take_ignore, .times = OPTION_OFTEN },
 	TIMEOUT,
 	{ "from", OPTION_RENAMED, .at = 0, .now = "source-uri" },
 	{ "threads", OPTION_RENAMED, .at = 0, .now = "workers" },

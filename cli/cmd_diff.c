@@ -365,11 +365,11 @@ static const struct option_def options[] = {
 	{ "tables", OPTION_TAKE, "PATTERN",
 	  "only tables whose db.table matches, such as \"sbtest.*\"; \"!db.table\" excludes. Can "
 	  "be repeated; the last match decides. A pattern that matches no table is wrong usage",
-	  .take = take_tables },
+	  .take = take_tables, .times = OPTION_OFTEN },
 	{ "ignore", OPTION_TAKE, "PATTERN",
 	  "do not compare this table (\"sbtest.log*\") or column (\"sbtest.*.updated_at\"). Can "
 	  "be repeated. A pattern that matches nothing is wrong usage",
-	  .take = take_ignore },
+	  .take = take_ignore, .times = OPTION_OFTEN },
 	{ "struct-only", OPTION_FLAG, NULL,
 	  "compare only columns, keys, indexes and collations, "
 	  "no rows",

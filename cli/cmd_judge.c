@@ -89,7 +89,8 @@ static const struct option_def options[] = {
 	  .max = INT32_MAX },
 	{ "rand-type", OPTION_TEXT, "TYPE", "its distribution (special)", AT(load.rand_type) },
 	{ "mysql-db", OPTION_TEXT, "NAME", "its database (sbtest)", AT(load.db) },
-	{ "set", OPTION_TAKE, "NAME=VALUE", "an option of the load", .take = take_set },
+	{ "set", OPTION_TAKE, "NAME=VALUE", "an option of the load", .take = take_set,
+	  .times = OPTION_PER_NAME },
 	{ "json", OPTION_FLAG, NULL, "print the checks as JSON", AT(json) },
 	{ 0 },
 };

@@ -61,6 +61,8 @@ static int take_version(void *into, const char *text, struct err *e)
 	    (strncmp(text, "nightly", 7) && strncmp(text, "latest", 6) &&
 	     !(text[*text == 'v'] >= '0' && text[*text == 'v'] <= '9' && strchr(text, '.'))))
 		return option_wants(e, text, "a version such as v8.5.7");
+	if (((struct request *)into)->o.tidb_version)
+		return err_set(e, ERR_USAGE, 0, "the version of TiDB is given twice: remove one");
 	snprintf(version, sizeof(version), "%s%s", *text >= '0' && *text <= '9' ? "v" : "", text);
 	((struct request *)into)->o.tidb_version = version;
 	return 0;
@@ -82,18 +84,34 @@ static int take_set(void *into, const char *text, struct err *e)
 	return 0;
 }
 
-static int take_max_rpo(void *into, const char *text, struct err *e)
+int run_take_max_rpo(struct run_opts *o, const char *text, struct err *e)
 {
-	struct run_opts *o = &((struct request *)into)->o;
+	size_t digits = strspn(text, "0123456789");
+	bool bare = !text[digits], lost = bare || !strcmp(text + digits, "tx");
 
-	if (*text && text[strspn(text, "0123456789")] == '\0' && strlen(text) < 16)
+	if ((lost ? o->max_lost : o->max_rpo_ms) >= 0)
+		return err_set(e, ERR_USAGE, 0, "given twice for %s: remove one",
+			       lost ? "lost transactions" : "the data-loss window");
+	if (lost && digits && digits < 16) {
 		o->max_lost = strtoll(text, NULL, 10);
-	else if (!text[strspn(text, "0123456789.")] || /* "1.5": neither */
-		 (o->max_rpo_ms = duration_parse_ms(text)) < 0)
+		if (bare && o->max_lost) /* 0 is none, either way */
+			fprintf(stderr,
+				"note: --max-rpo %s: at most %s lost transactions; write %stx, or "
+				"%ss for a data-loss window of %s seconds\n",
+				text, text, text, text, text);
+		return 0;
+	}
+	if (lost || !text[strspn(text, "0123456789.")] || /* "1.5": neither */
+	    (o->max_rpo_ms = duration_parse_ms(text)) < 0)
 		return option_wants(e, text,
 				    "a time such as 5s (the data-loss window), or a number of lost "
-				    "transactions");
+				    "transactions such as 10tx");
 	return 0;
+}
+
+static int take_max_rpo(void *into, const char *text, struct err *e)
+{
+	return run_take_max_rpo(&((struct request *)into)->o, text, e);
 }
 
 static int take_max_rto(void *into, const char *text, struct err *e)
@@ -131,14 +149,17 @@ static const struct option_def options[] = {
 	  "set an option of the scenario; `drtest list` shows them\n"
 	  "For every scenario: replay=stock|both (cdc redo apply), compare=sync_diff_inspector, "
 	  "backup=br, load=sysbench use the guide's own tools; tidb_version=V is --tidb-version",
-	  .take = take_set },
+	  .take = take_set, .times = OPTION_PER_NAME },
 	{ "seed", OPTION_WHOLE, "N",
 	  "the same seed gives the same transactions and fault times "
 	  "(42)",
 	  AT(o.seed), .max = 9999999999999999999u },
 	{ "store", OPTION_CHOICE, "s3|file",
 	  "MinIO (s3), or a directory instead of S3, which the summary mentions", AT(store) },
-	{ "plan", OPTION_FLAG, NULL, "print what would be done, and do nothing", AT(o.plan) },
+	{ "plan", OPTION_FLAG, NULL,
+	  "print what would be done, and do nothing; refuses what the run would refuse before "
+	  "it starts, but contacts no cluster",
+	  AT(o.plan) },
 	{ "keep", OPTION_FLAG, NULL,
 	  "keep servers and data after the run; `drtest clean` "
 	  "removes them",
@@ -146,10 +167,10 @@ static const struct option_def options[] = {
 	{ "out", OPTION_TEXT, "DIR", "the directory for runs (runs)", AT(o.out) },
 	{ "timeout", OPTION_TIME_MS, "TIME", "limit for the whole run, such as 10m (30m)",
 	  AT(o.timeout_ms) },
-	{ "max-rpo", OPTION_TAKE, "TIME",
-	  "fail the run if the data-loss window is longer; or a number: fail if more "
-	  "transactions are lost",
-	  .take = take_max_rpo },
+	{ "max-rpo", OPTION_TAKE, "TIME|Ntx",
+	  "fail the run if the data-loss window is longer (5s), or if more transactions are lost "
+	  "(10tx); both may be given",
+	  .take = take_max_rpo, .times = OPTION_OFTEN },
 	{ "max-rto", OPTION_TAKE, "TIME",
 	  "fail the run if the service is not back within this "
 	  "time",
@@ -248,7 +269,7 @@ static int run_with_reports(const struct run_opts *o, const struct run_outputs *
 	int code = EXIT_ENV;
 
 	*run_dir = NULL;
-	if (!o->plan && serve_listen(&s, &w->serve, &e) < 0) {
+	if ((o->plan ? serve_can_listen(&w->serve, &e) : serve_listen(&s, &w->serve, &e)) < 0) {
 		fprintf(stderr, "drtest: %s\n", e.text);
 	} else {
 		watched.watch = serve_run(&s);
@@ -320,7 +341,7 @@ int cmd_run(int argc, char **argv)
 	if (o->ground->use_file && !o->clusters)
 		return options_wrong(&c, "--on %s needs --clusters FILE (see docs/CLUSTERS.md)",
 				     o->ground->name);
-	if (!o->plan && !notify_open(&q.w.notify, c.name))
+	if (!notify_open(&q.w.notify, c.name))
 		return EXIT_USAGE;
 	code = run_with_reports(o, &q.w, &dir);
 	notify_close(&q.w.notify);

@@ -15,6 +15,8 @@ struct run_outputs {
 	struct serve_at serve;
 	struct notify notify;
 };
+/* --max-rpo: a time, or a number of lost transactions. Each of them once. */
+int run_take_max_rpo(struct run_opts *o, const char *text, struct err *e);
 bool run_has_option(const char *name); /* "seed": does the command line know it? */
 
 extern const struct runtime_module scenario_modules[]; /* the bindings that scenarios are given */

@@ -72,14 +72,17 @@ static const struct command_def command = {
 	.operands_max = 1,
 };
 
-static void plan(const struct suite *s)
+static void plan(const struct suite *s, const struct suite_opts *o)
 {
 	printf("suite %s: %zu run%s (plan only)\n", s->name, s->runs_n, s->runs_n == 1 ? "" : "s");
 	for (size_t i = 0; i < s->runs_n; i++) {
 		printf("  %s: drtest run %s --seed %s", s->runs[i].title, s->runs[i].file,
 		       s->runs[i].seed);
 		for (char **set = s->runs[i].set; *set; set++)
-			printf(" --set %s", *set);
+			if (!suite_overrides(o, *set))
+				printf(" --set %s", *set);
+		for (size_t x = 0; x < o->extra_n; x++)
+			printf(" %s", o->extra[x]);
 		putchar('\n');
 	}
 }
@@ -155,7 +158,7 @@ int cmd_suite(int argc, char **argv)
 	if (rc == 0)
 		rc = suite_ask(&s, &q.o, &e);
 	if (rc == 0 && q.plan)
-		plan(&s);
+		plan(&s, &q.o);
 	else if (rc == 0)
 		rc = suite_run(&s, &q.o, &code, &e);
 	if (rc < 0)

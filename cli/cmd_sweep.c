@@ -1,10 +1,12 @@
 #include <getopt.h>
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/cmd_run.h"
 #include "cli/commands.h"
 #include "cli/live/serve.h"
 #include "cli/options.h"
@@ -18,6 +20,8 @@ struct request {
 	const char *seeds;
 	uint64_t jobs;
 	const char *metrics, *live;
+	struct run_opts target;
+	char max_lost[24];
 };
 
 static int take_seeds(void *into, const char *text, struct err *e)
@@ -65,13 +69,28 @@ PASS_ON(on, "--on")
 PASS_ON(set, "--set")
 PASS_ON(store, "--store")
 PASS_ON(timeout, "--timeout")
-PASS_ON(max_rpo, "--max-rpo")
 PASS_ON(max_rto, "--max-rto")
 
+/* Here, so that a note is printed once and not by each run. */
+static int take_max_rpo(void *into, const char *text, struct err *e)
+{
+	struct request *q = into;
+	bool had = q->target.max_lost >= 0;
+
+	if (run_take_max_rpo(&q->target, text, e) < 0)
+		return -1;
+	if (!had && q->target.max_lost >= 0) {
+		snprintf(q->max_lost, sizeof(q->max_lost), "%" PRId64 "tx", q->target.max_lost);
+		text = q->max_lost;
+	}
+	return pass_on(&q->s, "--max-rpo", text, e);
+}
+
 #define AT(member) .at = offsetof(struct request, member)
-#define OF_RUN(option, arg_, fn)                                                             \
-	{                                                                                    \
-		option, OPTION_TAKE, arg_, "for each run; see drtest run --help", .take = fn \
+#define OF_RUN(option, arg_, fn, times_)                                                          \
+	{                                                                                         \
+		option, OPTION_TAKE, arg_, "for each run; see drtest run --help", .take = fn,     \
+										  .times = times_ \
 	}
 static const struct option_def options[] = {
 	{ "seeds", OPTION_TAKE, "A..B", "or a list such as 1,7,20..30", .take = take_seeds },
@@ -83,12 +102,12 @@ static const struct option_def options[] = {
 	  "keep the run directory of each seed, not only of those that did not pass",
 	  AT(s.keep_runs) },
 	{ "out", OPTION_TEXT, "DIR", "where to create the sweep's directory (runs)", AT(s.out) },
-	OF_RUN("on", "GROUND", take_on),
-	OF_RUN("set", "name=value", take_set),
-	OF_RUN("store", "s3|file", take_store),
-	OF_RUN("timeout", "TIME", take_timeout),
-	OF_RUN("max-rpo", "TIME", take_max_rpo),
-	OF_RUN("max-rto", "TIME", take_max_rto),
+	OF_RUN("on", "GROUND", take_on, OPTION_ONCE),
+	OF_RUN("set", "name=value", take_set, OPTION_PER_NAME),
+	OF_RUN("store", "s3|file", take_store, OPTION_ONCE),
+	OF_RUN("timeout", "TIME", take_timeout, OPTION_ONCE),
+	OF_RUN("max-rpo", "TIME|Ntx", take_max_rpo, OPTION_OFTEN),
+	OF_RUN("max-rto", "TIME", take_max_rto, OPTION_ONCE),
 	{ "metrics", OPTION_TAKE, "ADDRESS",
 	  "of the current run, one at a time; see drtest run --help", .take = take_metrics },
 	{ "live", OPTION_TAKE, "ADDRESS",
@@ -151,7 +170,7 @@ static int parse(struct request *q, int argc, char **argv)
 
 int cmd_sweep(int argc, char **argv)
 {
-	struct request q = { 0 };
+	struct request q = { .target = { .max_rpo_ms = -1, .max_lost = -1 } };
 	struct err e = ERR_INIT;
 	int rc = parse(&q, argc, argv), code;
 

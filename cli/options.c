@@ -14,6 +14,7 @@
 
 #include "harness/base/clock.h"
 #include "harness/base/nearest.h"
+#include "harness/base/xalloc.h"
 #include "suites/scenario_find.h"
 
 #define OPTIONS_MAX 64
@@ -254,6 +255,28 @@ void options_help(const struct command_def *c, FILE *out)
 
 /* ---- the command line */
 
+int options_give(struct options_given *g, const struct option_def *o, const char *text,
+		 struct err *e)
+{
+	size_t name = o->times == OPTION_PER_NAME ? strcspn(text, "=") : 0;
+
+	for (size_t i = 0; i < g->n; i++)
+		if (g->given[i].o == o && o->times != OPTION_OFTEN &&
+		    (!name || (!strncmp(g->given[i].text, text, name) &&
+			       g->given[i].text[name] == text[name])))
+			return err_set(e, ERR_USAGE, 0, "--%s%s%.*s is given twice: remove one",
+				       o->name, name ? " " : "", (int)name, text);
+	g->given = xreallocarray(g->given, g->n + 1, sizeof(*g->given));
+	g->given[g->n++] = (struct option_given){ o, text };
+	return 0;
+}
+
+void options_given_release(struct options_given *g)
+{
+	free(g->given);
+	*g = (struct options_given){ 0 };
+}
+
 static int refuse_unknown(const struct command_def *c, const char *arg, const struct option *longs)
 {
 	const char *names[OPTIONS_MAX + 1], *meant;
@@ -301,11 +324,14 @@ static int refuse_option(const struct command_def *c, char *const *argv, const s
 	return refuse_unknown(c, argv[optind - 1], longs);
 }
 
-static int take_option(const struct command_def *c, const struct option_def *o, void *into)
+static int take_option(const struct command_def *c, const struct option_def *o,
+		       struct options_given *given, void *into)
 {
 	struct err e = ERR_INIT;
 
 	o = option_of_now(c, o);
+	if (optarg && options_give(given, o, optarg, &e) < 0)
+		return options_wrong(c, "%s", e.text);
 	return option_set(o, into, optarg, &e) < 0 ? options_wrong(c, "--%s: %s", o->name, e.text)
 						   : 0;
 }
@@ -333,53 +359,68 @@ static int refuse_operand(const struct command_def *c, const char *word, const c
 		      : options_wrong(c, "unexpected argument '%.80s'", word);
 }
 
-int options_parse(const struct command_def *c, int argc, char **argv, void *into)
-{
+/* As getopt_long() wants them: the table's options, then --help. */
+struct getopt_options {
+	struct option longs[OPTIONS_MAX + 2];
 	const struct option_def *defs[OPTIONS_MAX + 1];
-	struct option longs[OPTIONS_MAX + 2] = { 0 };
-	char letters[2 * OPTIONS_MAX + 8] = "h";
-	size_t n = 0, len = 1;
-	int v;
+	char letters[2 * OPTIONS_MAX + 8];
+	size_t n;
+};
 
-	for (const struct option_def *o = c->options; o->name && n < OPTIONS_MAX; o++, n++) {
+static void for_getopt(const struct command_def *c, struct getopt_options *g)
+{
+	size_t len = 1;
+
+	*g = (struct getopt_options){ .letters = "h" };
+	for (const struct option_def *o = c->options; o->name && g->n < OPTIONS_MAX; o++, g->n++) {
 		int has = argument_of(o->kind == OPTION_RENAMED ? option_find(c->options, o->now)
 								: o);
 
-		defs[n] = o;
-		longs[n] = (struct option){ o->name, has, NULL, VALUE_FIRST + (int)n };
+		g->defs[g->n] = o;
+		g->longs[g->n] = (struct option){ o->name, has, NULL, VALUE_FIRST + (int)g->n };
 		if (o->letter) {
-			letters[len++] = o->letter;
+			g->letters[len++] = o->letter;
 			if (has == required_argument)
-				letters[len++] = ':';
+				g->letters[len++] = ':';
 		}
 	}
-	defs[n] = &help_option;
-	longs[n] = (struct option){ "help", no_argument, NULL, VALUE_FIRST + (int)n };
+	g->defs[g->n] = &help_option;
+	g->longs[g->n] = (struct option){ "help", no_argument, NULL, VALUE_FIRST + (int)g->n };
+}
+
+int options_parse(const struct command_def *c, int argc, char **argv, void *into)
+{
+	struct options_given given = { 0 };
+	struct getopt_options g;
+	int v, rc = 0;
+
+	for_getopt(c, &g);
 	optind = 0; /* glibc: from the beginning, whatever was parsed before */
 	opterr = 0;
-	for (;;) {
+	while (!rc) {
 		const struct option_def *o = NULL;
 
 		optopt = 0;
-		v = getopt_long(argc, argv, letters, longs, NULL);
+		v = getopt_long(argc, argv, g.letters, g.longs, NULL);
 		if (v == -1)
 			break;
-		if (v == '?')
-			return refuse_option(c, argv, longs);
-		for (size_t i = 0; v < VALUE_FIRST && i <= n && !o; i++)
-			o = defs[i]->letter == v ? defs[i] : NULL;
-		o = v < VALUE_FIRST ? o : defs[v - VALUE_FIRST];
-		if (o == &help_option) {
+		for (size_t i = 0; v < VALUE_FIRST && i <= g.n && !o; i++)
+			o = g.defs[i]->letter == v ? g.defs[i] : NULL;
+		o = v < VALUE_FIRST ? o : g.defs[v - VALUE_FIRST];
+		if (v == '?') {
+			rc = refuse_option(c, argv, g.longs);
+		} else if (o == &help_option) {
 			options_help(c, stdout);
-			return 1;
+			rc = 1;
+		} else {
+			rc = take_option(c, o, &given, into);
 		}
-		if (take_option(c, o, into))
-			return 2;
 	}
-	if (argc - optind > c->operands_max)
-		return refuse_operand(c, argv[optind + c->operands_max],
-				      c->operands_max ? argv[optind + c->operands_max - 1] : NULL);
-	return 0;
+	options_given_release(&given);
+	if (!rc && argc - optind > c->operands_max)
+		rc = refuse_operand(c, argv[optind + c->operands_max],
+				    c->operands_max ? argv[optind + c->operands_max - 1] : NULL);
+	return rc;
 }
 
 int options_no_verb(const struct command_def *c, const char *verb, const char *const *verbs,

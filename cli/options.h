@@ -27,6 +27,13 @@ enum option_kind {
 	OPTION_RENAMED,  /* the spelling of the version before: what `now` names is set */
 };
 
+/* How often an option with a value may be given; a flag does no harm twice. */
+enum option_times {
+	OPTION_ONCE,
+	OPTION_PER_NAME, /* name=value: each name once */
+	OPTION_OFTEN,
+};
+
 /* At `at` of the struct that options_parse() fills. */
 struct option_def {
 	const char *name; /* without "--"; NULL ends a table */
@@ -39,6 +46,7 @@ struct option_def {
 	/* -1: *e says what is wrong, best by option_wants() */
 	int (*take)(void *into, const char *text, struct err *e);
 	const char *now; /* an old spelling: what it is called now, which a note on stderr tells */
+	enum option_times times;
 };
 
 struct command_def {
@@ -62,6 +70,19 @@ int options_wrong(const struct command_def *c, const char *fmt, ...)
 /* The verb of a command that has several is "" or none of them. Returns 2. */
 int options_no_verb(const struct command_def *c, const char *verb, const char *const *verbs,
 		    size_t n);
+
+/* The options that one command line has given so far. {0} is none. */
+struct options_given {
+	struct option_given {
+		const struct option_def *o;
+		const char *text;
+	} * given;
+	size_t n;
+};
+/* Adds o with its value, whose text must stay. -1: it was given before, and may not be twice. */
+int options_give(struct options_given *g, const struct option_def *o, const char *text,
+		 struct err *e);
+void options_given_release(struct options_given *g);
 
 /* For commands whose words are not getopt's: one option by name, and its value. */
 const struct option_def *option_find(const struct option_def *table, const char *name);

@@ -63,6 +63,36 @@ struct going {
 	int64_t since_ns;
 };
 
+bool suite_overrides(const struct suite_opts *o, const char *set)
+{
+	size_t name = strcspn(set, "=") + 1;
+
+	for (size_t x = 0; x < o->extra_n; x++) {
+		const char *word = o->extra[x];
+
+		if (!strcmp(word, "--set") && x + 1 < o->extra_n)
+			word = o->extra[++x];
+		else if (!strncmp(word, "--set=", 6))
+			word += 6;
+		else
+			continue;
+		if (!strncmp(word, set, name))
+			return true;
+	}
+	return false;
+}
+
+static size_t add_sets(const char **argv, size_t k, const struct suite_run *r,
+		       const struct suite_opts *o)
+{
+	for (char **set = r->set; *set && k < ARGS_MAX; set++)
+		if (!suite_overrides(o, *set)) {
+			argv[k++] = "--set";
+			argv[k++] = *set;
+		}
+	return k;
+}
+
 static int start(struct night *n, struct going *g, size_t i, struct err *e)
 {
 	const struct suite_run *r = &n->s->runs[i];
@@ -83,10 +113,7 @@ static int start(struct night *n, struct going *g, size_t i, struct err *e)
 	argv[k++] = n->o->out;
 	argv[k++] = "--folder-file";
 	argv[k++] = g->folder_file;
-	for (char **set = r->set; *set && k < ARGS_MAX; set++) {
-		argv[k++] = "--set";
-		argv[k++] = *set;
-	}
+	k = add_sets(argv, k, r, n->o);
 	for (size_t x = 0; x < n->o->extra_n && k < ARGS_MAX; x++)
 		argv[k++] = n->o->extra[x];
 	argv[k] = NULL;
@@ -405,10 +432,7 @@ int suite_ask(const struct suite *s, const struct suite_opts *o, struct err *e)
 			before++;
 		if (before < i)
 			continue;
-		for (char **set = r->set; *set && k < ARGS_MAX; set++) {
-			words[k++] = "--set";
-			words[k++] = *set;
-		}
+		k = add_sets(words, k, r, o);
 		for (size_t x = 0; x < o->extra_n && k < ARGS_MAX; x++)
 			words[k++] = o->extra[x];
 		words[k] = NULL;

@@ -19,6 +19,8 @@ struct suite_opts {
 	bool tty;           /* show on stdout how far it is */
 	const char *drtest; /* the version in the report */
 };
+/* Is the suite's own "name=value" overridden by a --set among the options for each run? */
+bool suite_overrides(const struct suite_opts *o, const char *set);
 /* Before: ERR_USAGE names the first run whose file or options `drtest run` would not take. */
 int suite_ask(const struct suite *s, const struct suite_opts *o, struct err *e);
 /*

@@ -43,7 +43,7 @@ static const struct option_def defs[] = {
 	  "cluster. tiup:@FILE and kubernetes:@FILE read saved output of the tool. NAME is the "
 	  "cluster's name in the file (default: primary, secondary, scratch, new-primary, in "
 	  "this order)",
-	  .take = take_from },
+	  .take = take_from, .times = OPTION_OFTEN },
 	{ "ticdc", OPTION_TEXT, "URL", "the primary's TiCDC, if the source does not know it",
 	  AT(ticdc) },
 	{ "out", OPTION_TEXT, "FILE",

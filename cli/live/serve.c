@@ -34,21 +34,30 @@ int serve_pass_on(bool metrics, const char *text, struct err *e)
 		       metrics ? SERVE_METRICS_PORT : SERVE_PAGE_PORT);
 }
 
+int serve_can_listen(const struct serve_at *at, struct err *e)
+{
+	struct http_listener l;
+
+	if (at->page && http_listen(&l, &at->page_at, e) < 0)
+		return err_wrap(e, "--live");
+	if (at->page)
+		http_listener_close(&l);
+	if (at->metrics && http_listen(&l, &at->metrics_at, e) < 0)
+		return err_wrap(e, "--metrics");
+	if (at->metrics)
+		http_listener_close(&l);
+	return 0;
+}
+
 int serve_can_pass_on(const char *metrics, const char *live, struct err *e)
 {
 	struct serve_at at = { 0 };
-	struct http_listener l;
 
-	if (metrics &&
-	    (serve_metrics_option(&at, metrics, e) < 0 || http_listen(&l, &at.metrics_at, e) < 0))
+	if (metrics && serve_metrics_option(&at, metrics, e) < 0)
 		return err_wrap(e, "--metrics");
-	if (metrics)
-		http_listener_close(&l);
-	if (live && (serve_page_option(&at, live, e) < 0 || http_listen(&l, &at.page_at, e) < 0))
+	if (live && serve_page_option(&at, live, e) < 0)
 		return err_wrap(e, "--live");
-	if (live)
-		http_listener_close(&l);
-	return 0;
+	return serve_can_listen(&at, e);
 }
 
 /* ---- what is answered */

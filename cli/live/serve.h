@@ -15,8 +15,10 @@ struct serve_at {
 /* Takes an option's value; -1: it is no address. */
 int serve_metrics_option(struct serve_at *at, const char *text, struct err *e);
 int serve_page_option(struct serve_at *at, const char *text, struct err *e);
-/* The same for a command that runs others one after the other, and gives the option to each: a port
- * of its own, which is the same for all. */
+/* Are the addresses free? Binds them for a moment. */
+int serve_can_listen(const struct serve_at *at, struct err *e);
+/* Takes an option's value for a command that runs others one after the other, and gives the option
+ * to each: a port of its own, which is the same for all. */
 int serve_pass_on(bool metrics, const char *text, struct err *e);
 /* Before the first of them: are the addresses free? NULL: not asked for. */
 int serve_can_pass_on(const char *metrics, const char *live, struct err *e);

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "cli/options.h"
 #include "workloads/load.h"
 #include "workloads/shards/total.h"
 
@@ -21,10 +22,11 @@ struct load_run {
 	size_t n_set;
 	char *kept[64]; /* values that a file or we hold: freed at the end */
 	size_t n_kept;
-	unsigned shard, shards; /* 1..n of n; 0: one process */
-	const char *rendezvous; /* where the shards meet */
-	bool follow, ran;       /* a search leads them; it has begun, and leaves a result */
-	json_t *search;         /* what it says of the load; its texts are in o */
+	unsigned shard, shards;    /* 1..n of n; 0: one process */
+	const char *rendezvous;    /* where the shards meet */
+	bool follow, ran;          /* a search leads them; it has begun, and leaves a result */
+	json_t *search;            /* what it says of the load; its texts are in o */
+	struct options_given here; /* in the file, or on the command line */
 	const char *given[LOAD_GIVEN_MAX]; /* options that were told here */
 	size_t n_given;
 };

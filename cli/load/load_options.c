@@ -222,7 +222,8 @@ static const struct option_def options[] = {
 	  "drtest_ledger",
 	  AT(o.ledger_rows) },
 	{ "set", OPTION_TAKE, "NAME=VALUE",
-	  "an option of the load; also as --name=value (--index-updates=2)", .take = take_set },
+	  "an option of the load; also as --name=value (--index-updates=2)", .take = take_set,
+	  .times = OPTION_PER_NAME },
 	{ "shard", OPTION_TAKE, "I/N",
 	  "run as process I of N processes that start together and write their results to "
 	  "--rendezvous",
@@ -254,16 +255,26 @@ static const struct command_def command = {
 
 static int take(struct load_run *r, const char *name, const char *arg)
 {
-	const struct option_def *o = option_find(options, name);
+	const struct option_def *o = option_find(options, name), *each = o;
 	struct err e = ERR_INIT;
+	const char *given = arg;
+	size_t sets = r->n_set;
 
 	if (r->n_given < LOAD_GIVEN_MAX)
 		r->given[r->n_given++] = o ? o->name : "set";
-	if (!o)
-		return take_own(r, name, arg);
-	if (option_set(o, r, arg, &e) == 0)
+	if (!o && take_own(r, name, arg) < 0)
+		return -1;
+	if (o && option_set(o, r, arg, &e) < 0) {
+		fprintf(stderr, "drtest load: --%s: %s\n", name, e.text);
+		return -1;
+	}
+	if (r->n_set > sets) { /* --set name=value, or --name=value */
+		each = option_find(options, "set");
+		given = r->set[sets];
+	}
+	if (options_give(&r->here, each, given, &e) == 0)
 		return 0;
-	fprintf(stderr, "drtest load: --%s: %s\n", name, e.text);
+	fprintf(stderr, "drtest load: %s\n", e.text);
 	return -1;
 }
 
@@ -489,7 +500,8 @@ static int pass(struct load_run *r, int argc, char **argv, bool config)
 		if (!strcmp(name, "config-file")) {
 			if (config && read_config(r, value) < 0)
 				return 2;
-			continue;
+			if (config)
+				continue;
 		}
 		if (config)
 			continue;
@@ -571,8 +583,10 @@ int load_options(struct load_run *r, int argc, char **argv)
 	if (password && take(r, "mysql-password", password) < 0)
 		return 2;
 	rc = pass(r, argc, argv, true);
+	options_given_release(&r->here); /* the command line overrides the file */
 	if (!rc)
 		rc = pass(r, argc, argv, false);
+	options_given_release(&r->here);
 	if (rc)
 		return rc;
 	if (!r->shard != !r->rendezvous) {

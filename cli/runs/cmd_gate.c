@@ -35,7 +35,7 @@ static const struct option_def options[] = {
 	  "'load_tps min >= -10%'. STATISTIC: median (the default), mean, min, max, p95. LIMIT: "
 	  "a factor or a percentage of the same statistic of the baseline, or a number with a "
 	  "unit. `drtest history --json` lists every figure.",
-	  .take = take_rule },
+	  .take = take_rule, .times = OPTION_OFTEN },
 	{ "baseline", OPTION_TEXT, "SIDE",
 	  "the runs to compare with: last:20, the 20 passing runs before them with the same "
 	  "options",

@@ -26,7 +26,7 @@ struct request {
 		*webhook_secret, *max_rto, *max_rpo;
 	uint64_t seed;
 	const char *store, *tidb_version;
-	int kind; /* kill, nothing, drawn */
+	int kind; /* kill, nothing, drawn; -1: the scenario's default */
 	bool plan;
 	const char *set[WORDS_MAX / 2];
 	size_t n_set;
@@ -67,10 +67,10 @@ static const struct option_def options[] = {
 	  AT(limit) },
 	{ "redundancy", OPTION_TEXT, "TIME",
 	  "how long to wait for \"redundant\" or \"done\" afterwards (4h)", AT(redundancy) },
-	{ "max-rpo", OPTION_TEXT, "TIME", "a target; see drtest run --help", AT(max_rpo) },
+	{ "max-rpo", OPTION_TEXT, "TIME|Ntx", "a target; see drtest run --help", AT(max_rpo) },
 	{ "max-rto", OPTION_TEXT, "TIME", "a target; see drtest run --help", AT(max_rto) },
 	{ "set", OPTION_TAKE, "name=value", "an option of scenarios/gameday.lua, for its load",
-	  .take = take_set },
+	  .take = take_set, .times = OPTION_PER_NAME },
 	{ "out", OPTION_TEXT, "DIR", "the directory for runs (runs)", AT(out) },
 	{ "live", OPTION_TEXT, "ADDRESS",
 	  "see drtest run --help; for the person who leads the "
@@ -155,7 +155,7 @@ static bool input_is_over(void)
 int cmd_gameday(int argc, char **argv)
 {
 	static const char *const kinds[] = { "kind=kill", "kind=nothing", "kind=drawn" };
-	struct request q = { 0 };
+	struct request q = { .kind = -1 };
 	const char *words[2 * WORDS_MAX + 40] = { "gameday" }, *ground;
 	char *set[4] = { NULL }, seed[24], *machine, *file;
 	int n = 1, rc = options_parse(&command, argc, argv, &q), code;
@@ -191,7 +191,7 @@ int cmd_gameday(int argc, char **argv)
 	give(words, &n, "--max-rpo", q.max_rpo);
 	give(words, &n, "--max-rto", q.max_rto);
 	give(words, &n, "--timeout", "48h");
-	give(words, &n, "--set", kinds[q.kind]);
+	give(words, &n, "--set", q.kind < 0 ? NULL : kinds[q.kind]);
 	set[0] = q.window ? xstrfmt("window=%s", q.window) : NULL;
 	set[1] = q.limit ? xstrfmt("limit=%s", q.limit) : NULL;
 	set[2] = q.redundancy ? xstrfmt("redundancy=%s", q.redundancy) : NULL;

@@ -63,9 +63,10 @@ int webhook_open(struct webhook *w, const char *url, const char *secret, struct 
 	*w = (struct webhook){ STRBUF_INIT, STRBUF_INIT, "" };
 	if (uri_option(url, &w->url, e) < 0)
 		goto out;
-	if (uri_parse(&u, w->url.buf, e) < 0)
+	if (strstr(w->url.buf, "://") && uri_parse(&u, w->url.buf, e) < 0)
 		goto out;
-	if ((strcmp(u.scheme, "http") && strcmp(u.scheme, "https")) || !*u.host || *u.user) {
+	if (!u.scheme || (strcmp(u.scheme, "http") && strcmp(u.scheme, "https")) || !*u.host ||
+	    *u.user) {
 		err_set(e, ERR_USAGE, 0, "must be an address such as https://host/path");
 		uri_release(&u);
 		goto out;

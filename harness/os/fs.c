@@ -435,6 +435,30 @@ int fs_may_write(const char *path, struct err *e)
 	return rc;
 }
 
+int fs_may_mkdir(const char *path, struct err *e)
+{
+	char *there = xstrdup(*path ? path : "."), *slash;
+	struct stat st;
+	int rc = 0;
+
+	while (stat(there, &st) < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+		slash = strrchr(there, '/');
+		if (slash == there && there[1])
+			there[1] = '\0';
+		else if (slash && slash != there)
+			*slash = '\0';
+		else
+			strcpy(there, "."); /* shorter than any name that is not there */
+	}
+	errno = 0;
+	if (stat(there, &st) == 0 && !S_ISDIR(st.st_mode))
+		errno = ENOTDIR;
+	if (errno || access(there, W_OK | X_OK) < 0)
+		rc = err_sys(e, "create directory %s: %s", path, there);
+	free(there);
+	return rc;
+}
+
 int64_t fs_free_bytes(const char *path)
 {
 	struct statvfs v;

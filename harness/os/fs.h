@@ -29,6 +29,8 @@ int fs_own_folder(const char *path, mode_t mode, const char *fix, struct err *e)
 /* Could a file be written there? ERR_USAGE: it is a folder, its folder is not there or not ours to
  * write to. For what is written at the end of long work: told before it. */
 int fs_may_write(const char *path, struct err *e);
+/* Could fs_mkdir_p() make it, and files in it? Makes nothing. */
+int fs_may_mkdir(const char *path, struct err *e);
 int64_t fs_free_bytes(const char *path); /* -1 unknown */
 /* for what memory does not hold: gone with the process. To write and read */
 FILE *fs_nameless_file(const char *dir, struct err *e);

@@ -15,17 +15,17 @@
 
 #define RUN_BYTES_MIN ((int64_t)64 << 20)
 
-static int look_at_out_folder(const char *out, finding_fn *fn, void *arg)
+static int look_at_out_folder(const char *out, bool plan, finding_fn *fn, void *arg)
 {
 	struct err e = ERR_INIT;
 	int64_t space;
 	char text[600];
 
-	if (fs_mkdir_p(out, 0700, &e) < 0) {
+	if ((plan ? fs_may_mkdir(out, &e) : fs_mkdir_p(out, 0700, &e)) < 0) {
 		fn(arg, e.text, "use --out DIR with a writable directory");
 		return 1;
 	}
-	if (access(out, W_OK | X_OK) < 0) {
+	if (!plan && access(out, W_OK | X_OK) < 0) {
 		snprintf(text, sizeof(text), "the directory for runs, %s, is not writable: %s", out,
 			 strerror(errno));
 		fn(arg, text, "use --out DIR with a writable directory");
@@ -43,40 +43,37 @@ static int look_at_out_folder(const char *out, finding_fn *fn, void *arg)
 	return 0;
 }
 
+static int look_at_store(const struct ground *g, enum run_store store, finding_fn *fn, void *arg)
+{
+	struct err e = ERR_INIT;
+	char *minio;
+
+	if (store != RUN_STORE_S3 || (g && g->store))
+		return 0;
+	minio = minio_find(&e);
+	if (!minio)
+		fn(arg, e.text,
+		   "or use --store file: a directory instead of S3, which proves less");
+	free(minio);
+	return !minio;
+}
+
 int preflight_store(const struct ground *g, enum run_store store, const char *out, finding_fn *fn,
 		    void *arg)
 {
-	struct err e = ERR_INIT;
-	int n = 0;
-
-	if (store == RUN_STORE_S3 && !(g && g->store)) {
-		char *minio = minio_find(&e);
-
-		if (!minio) {
-			fn(arg, e.text,
-			   "or use --store file: a directory instead of S3, which proves less");
-			n++;
-		}
-		free(minio);
-	}
-	return n + look_at_out_folder(out, fn, arg);
+	return look_at_store(g, store, fn, arg) + look_at_out_folder(out, false, fn, arg);
 }
 
-int preflight(const struct ground *g, enum run_store store, const char *out, finding_fn *fn,
-	      void *arg)
-{
-	return g->preflight(fn, arg) + preflight_store(g, store, out, fn, arg);
-}
-
-static int look_at_tool(const char *name, const char *option, const char *version, finding_fn *fn,
-			void *arg)
+static int look_at_tool(const char *name, const char *option, const struct run_opts *o,
+			finding_fn *fn, void *arg)
 {
 	struct stock_tool tool;
 	struct err e = ERR_INIT;
 	char way_out[200];
-	int rc = stock_find(&tool, name, version, &e);
+	int rc = stock_find(&tool, name,
+			    strcmp(name, "sync_diff_inspector") ? o->tidb_version : NULL, &e);
 
-	if (rc == 0)
+	if (rc == 0 && !o->plan)
 		rc = stock_install(&tool, &e);
 	stock_release(&tool);
 	if (rc == 0)
@@ -110,20 +107,22 @@ static int look_at_tls(const struct ground *g, const char *tool, const char *opt
 	return n;
 }
 
-int preflight_tools(const struct run_tools *t, const struct ground *g, const char *version,
-		    finding_fn *fn, void *arg)
+/* The tools that --set asks for: is each here, and can the ground do it? */
+static int look_at_tools(const struct run_opts *o, finding_fn *fn, void *arg)
 {
+	const struct run_tools *t = &o->tools;
+	const struct ground *g = o->ground;
 	int n = 0;
 
 	if (t->replay_stock || t->replay_both) {
 		const char *option = t->replay_stock ? "replay=stock" : "replay=both";
 
 		if (!t->new_ticdc) /* its own `cdc` reads its log: looked for below */
-			n += look_at_tool("cdc", option, version, fn, arg);
+			n += look_at_tool("cdc", option, o, fn, arg);
 		n += look_at_tls(g, "cdc redo", option, fn, arg);
 	}
 	if (t->compare)
-		n += look_at_tool("sync_diff_inspector", "compare=sync_diff_inspector", NULL, fn,
+		n += look_at_tool("sync_diff_inspector", "compare=sync_diff_inspector", o, fn,
 				  arg) +
 		     look_at_tls(g, "sync_diff_inspector", "compare=sync_diff_inspector", fn, arg);
 	if (t->br && !g->tidb) {
@@ -131,7 +130,7 @@ int preflight_tools(const struct run_tools *t, const struct ground *g, const cha
 		   "use --on playground or attach, or remove --set backup=br");
 		n++;
 	} else if (t->br) {
-		n += look_at_tool("br", "backup=br", version, fn, arg);
+		n += look_at_tool("br", "backup=br", o, fn, arg);
 	}
 	if (t->new_ticdc && !g->new_ticdc) {
 		fn(arg, "ticdc=new only works with playground: this ground does not start TiCDC",
@@ -159,4 +158,14 @@ int preflight_tools(const struct run_tools *t, const struct ground *g, const cha
 		free(path);
 	}
 	return n;
+}
+
+int preflight(const struct run_opts *o, finding_fn *fn, void *arg)
+{
+	int n = 0;
+
+	if (!o->plan || !o->ground->clusters_stay) /* clusters that are there would be contacted */
+		n += o->ground->preflight(fn, arg);
+	return n + look_at_store(o->ground, o->store, fn, arg) +
+	       look_at_out_folder(o->out, o->plan, fn, arg) + look_at_tools(o, fn, arg);
 }

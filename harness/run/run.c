@@ -121,7 +121,7 @@ static char *repeat_command(const struct run_opts *o)
 	if (o->max_rpo_ms >= 0)
 		strbuf_addf(&raw, " --max-rpo %lldms", (long long)o->max_rpo_ms);
 	if (o->max_lost >= 0)
-		strbuf_addf(&raw, " --max-rpo %lld", (long long)o->max_lost);
+		strbuf_addf(&raw, " --max-rpo %lldtx", (long long)o->max_lost);
 	if (o->max_rto_ms >= 0)
 		strbuf_addf(&raw, " --max-rto %lldms", (long long)o->max_rto_ms);
 	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++)
@@ -568,6 +568,7 @@ static int plan(struct run *r)
 
 static void say_findings(const struct run *r, int n, const struct strbuf *findings)
 {
+	fflush(stdout); /* a plan comes first */
 	fprintf(stderr, "drtest: %s on %s cannot start: %d thing%s %s\n%s", r->scenario.name,
 		r->o->ground->name, n, n > 1 ? "s" : "",
 		n > 1 ? "stand in the way:" : "stands in the way:", findings->buf);
@@ -661,12 +662,6 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 		code = EXIT_USAGE;
 		goto out;
 	}
-	if (o->plan) {
-		r.rt.dir = xstrdup("<run>");
-		r.rt.data_dir = xstrdup("/var/tmp/drtest-<run>");
-		code = plan(&r);
-		goto out;
-	}
 	n = scenario_needs(&r.scenario, o->ground, o->store == RUN_STORE_S3, o->modules,
 			   add_finding, &findings, &e);
 	if (n < 0) {
@@ -674,14 +669,20 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 		code = EXIT_USAGE;
 		goto out;
 	}
-	n += preflight(o->ground, o->store, o->out, add_finding, &findings);
-	n += preflight_tools(&o->tools, o->ground, o->tidb_version, add_finding, &findings);
+	n += preflight(o, add_finding, &findings);
+	if (o->plan) {
+		r.rt.dir = xstrdup("<run>");
+		r.rt.data_dir = xstrdup("/var/tmp/drtest-<run>");
+		code = plan(&r);
+		if (code != EXIT_PASS)
+			goto out;
+	}
 	if (n) {
 		say_findings(&r, n, &findings);
 		code = EXIT_ENV;
 		goto out;
 	}
-	if ((code = ask_the_rules(&r)) != EXIT_PASS)
+	if (o->plan || (code = ask_the_rules(&r)) != EXIT_PASS)
 		goto out;
 	if (guardian_start(&e) < 0) {
 		fprintf(stderr, "drtest: %s\n", e.text);

@@ -44,8 +44,8 @@ rm -f "$f"
 expect "operator 2" 0 "^$f: primary$" "${init[@]}" --from kubernetes:operator2
 has 'ticdc = "http://cdc-ticdc-peer\.operator2:8300"'
 expect "to print" 0 '^return \{$' "$DRTEST" init --from kubernetes:operator2 --out -
-expect "no such namespace" 3 'kubectl get tidbcluster -n nowhere: .*resource type' "${init[@]}" --from kubernetes:nowhere --out "$scratch/none"
-expect "no server" 3 '^drtest init: 127\.0\.0\.1:1: connect: ' "${init[@]}" --from mysql://root:topsecret@127.0.0.1:1/ --out "$scratch/none"
+expect "no such namespace" 3 'kubectl get tidbcluster -n nowhere: .*resource type' "$DRTEST" init --from kubernetes:nowhere --out "$scratch/none"
+expect "no server" 3 '^drtest init: 127\.0\.0\.1:1: connect: ' "$DRTEST" init --from mysql://root:topsecret@127.0.0.1:1/ --out "$scratch/none"
 grep -q topsecret "$scratch/out" && bad "the password is told" || ok
 
 # ---- a pair that runs

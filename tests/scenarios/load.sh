@@ -33,7 +33,8 @@ mkdir "$scratch/bin"
 printf '#!/bin/sh\nexec "%s" load "$@"\n' "$DRTEST" >"$scratch/bin/load"
 chmod +x "$scratch/bin/load"
 PATH=$scratch/bin:$PATH
-guide=(--config-file="$scratch/tidb-config" --tables=3 --table-size=500)
+{ cat "$scratch/tidb-config"; printf 'tables=3\ntable-size=500\n'; } >"$scratch/guide-config"
+guide=(--config-file="$scratch/guide-config")
 
 # the guide's commands as they stand, with our name for sysbench's
 expect prepare 0 'oltp_write_only is prepared' load oltp_write_only "${guide[@]}" prepare

@@ -16,6 +16,20 @@ drtest "two scenarios" 2 "^drtest run: unexpected argument 'scenarios/rehearse.l
 drtest "two suites" 2 "^drtest suite: unexpected argument 'b' after 'nightly'" suite nightly b
 drtest "two scenarios of a sweep" 2 "^drtest sweep: unexpected argument 'b' after 'failover'" sweep failover b
 drtest "a dash that an editor made" 2 "'—seed': an option begins with two hyphens" "${failover[@]}" —seed 4
+drtest "an option twice" 2 '^drtest run: --seed is given twice: remove one' "${failover[@]}" --seed 4 --plan --seed=4
+drtest "an option of a scenario twice" 2 '^drtest run: --set tables is given twice' "${failover[@]}" --set tables=2 --set rate=5 --set tables=3
+drtest "two tools for one thing" 2 '^drtest run: --set replay is given twice' "${failover[@]}" --set replay=stock --set replay=both
+drtest "two versions" 2 'the version of TiDB is given twice' "${failover[@]}" --set tidb_version=v8.5.3 --tidb-version v8.5.4
+drtest "a target twice" 2 '^drtest sweep: --max-rpo: given twice for lost transactions' sweep failover --seeds 1 --max-rpo 5tx --max-rpo 6tx
+drtest "a load's option twice" 2 '^drtest load: --threads is given twice' load bank run --threads 3 --threads=4
+drtest "a load's own option twice" 2 '^drtest load: --set index_updates is given twice' load oltp_write_only run --index-updates=3 --set index_updates=4
+drtest "an option that search and scenario share" 2 '^drtest capacity: --set precision is given twice' capacity --precision 5 --precision 6
+drtest "a fault's argument twice" 2 'delay: by is given twice' chaos proxy --upstream 4001 delay by=1s by=2s
+drtest "a suite's seed" 2 '^drtest suite: failover seed 1 .*--seed is given twice' suite nightly -- --seed 4
+printf 'threads=4\nthreads=5\n' >"$scratch/config"
+expect "a file's option twice" 2 '^drtest load: --threads is given twice' "$DRTEST" load bank run --config-file "$scratch/config"
+printf 'return { suite = "x", runs = { { "failover", seeds = { 1 }, set = { soak = "2s", tables = 3 } } } }\n' >"$scratch/suite.lua"
+expect "the command line goes before the suite" 0 'failover.lua --seed 1 --set tables=3 --set soak=1s$' "$DRTEST" suite "$scratch/suite.lua" --plan -- --set soak=1s
 drtest "one hyphen" 2 'unknown option -seed: did you mean --seed' "${failover[@]}" -seed 4
 drtest "a number that is neither a time nor a count" 2 "max-rpo: '1.5' is not a time such as 5s" "${failover[@]}" --max-rpo 1.5
 drtest "attach without clusters" 2 '^drtest run: --on attach needs --clusters FILE' "${failover[@]}" --on attach --plan
@@ -62,6 +76,16 @@ ddl_under_fire|ddls=0|option ddls: 0 is not from 1 to 1000
 T
 [ -z "$(ls -A "$out" 2>/dev/null)" ] && ok || bad "a mistake left $(ls "$out")"
 
+# ---- a plan refuses what the run would
+planned=(run failover --on local --store file --plan)
+: >"$scratch/file"
+drtest "a plan's webhook" 2 '^drtest run: --webhook: must be an address such as https' "${planned[@]}" --webhook hook
+drtest "a plan's webhook in a file" 2 "^drtest run: --webhook: @$scratch/none: No such file" "${planned[@]}" --webhook "@$scratch/none"
+expect "a plan's folder" 3 "$scratch/file/runs: $scratch/file: Not a directory" "$DRTEST" "${planned[@]}" --out "$scratch/file/runs"
+expect "a plan's tools" 3 'sync_diff_inspector nor tiup is on PATH' env PATH=/usr/bin:/bin:/usr/sbin:/sbin "$DRTEST" "${planned[@]}" --out "$out" --set compare=sync_diff_inspector
+expect "a plan's store" 3 'DRTEST_MINIO' env DRTEST_MINIO=/nowhere "$DRTEST" run failover --on local --plan --out "$scratch/planned/runs"
+[ -e "$scratch/planned" ] && bad "a plan made $scratch/planned" || ok
+
 # ---- a port that somebody else has: one line, before the first run
 python3 -c 'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(3600)' >"$scratch/port" &
 holder=$!
@@ -69,6 +93,7 @@ trap 'kill $holder; finish' EXIT
 wait_for 20 test -s "$scratch/port"
 for at in "$(cat "$scratch/port")" "0.0.0.0:$(cat "$scratch/port")" "[::]:$(cat "$scratch/port")"; do
 	for option in --live --metrics; do
+		drtest "plan $option $at" 3 "$option: listen on .*: Address already in use" "${planned[@]}" $option "$at"
 		drtest "$option $at" 3 "$option: listen on .*: Address already in use" "${failover[@]}" --on local --store file $option "$at"
 		drtest "suite $option $at" 3 "^drtest suite: $option: listen on .*: Address already in use" suite nightly --out "$out" $option "$at"
 		drtest "sweep $option $at" 3 "^drtest sweep: $option: listen on .*: Address already in use" sweep failover --seeds 1,2 --out "$out" $option "$at"
@@ -78,7 +103,6 @@ done
 drtest "a report of nothing" 2 "^drtest report: '': no such run" report ''
 
 # ---- runs, and where something is written
-: >"$scratch/file"
 for command in history trend forecast 'gate --rule rto_ms<=30s' 'changes last:1 last:1'; do
 	# shellcheck disable=SC2086 # several words
 	drtest "$command of a file" 2 "the directory for runs: $scratch/file: Not a directory" $command --out "$scratch/file"

@@ -78,9 +78,11 @@ return scenario { name = "target", run = function(t) t:step("count", function()
 end) end }
 L
 target=("$DRTEST" run "$scratch/target.lua" --store file --out "$out")
-expect "a target that is met" 0 'PASS 3 checks' "${target[@]}" --max-rpo 2s --max-rpo 3
+expect "a target that is met" 0 'PASS 3 checks' "${target[@]}" --max-rpo 2s --max-rpo 3tx
+grep -q '^note' "$scratch/out" && bad "a count with its unit is explained" || ok
 expect "a window too wide" 1 'FAILED: target: RPO at most 1 s \(--max-rpo\): lost 3 of 90 .*1.50 s before the disaster' "${target[@]}" --max-rpo 1s
 expect "too many lost" 1 'FAILED: target: at most 2 lost acknowledged transactions' "${target[@]}" --max-rpo 2
+grep -q '^note: --max-rpo 2: at most 2 lost transactions; write 2tx, or 2s ' "$scratch/out" && ok || bad "a bare number is not explained"
 expect "a target that was not measured" 4 'UNKNOWN: target: RTO at most 30 s .*not measured' "${target[@]}" --max-rto 30s
 expect "no target" 2 "max-rto: 'soon' is not a time" "${target[@]}" --max-rto soon
 

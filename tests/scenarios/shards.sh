@@ -71,11 +71,11 @@ search() {
 	name=$1
 	shift
 	mkdir -p "$scratch/$name"
-	"$DRTEST" capacity "${quick[@]}" --out "$scratch/$name/runs" --target "$easy" --min-rate 20 "$@" >"$scratch/$name/out" 2>&1 </dev/null &
+	"$DRTEST" capacity "${quick[@]/#1s/${hold:-1s}}" --out "$scratch/$name/runs" --target "$easy" --min-rate 20 "$@" >"$scratch/$name/out" 2>&1 </dev/null &
 	running+=($!)
 	search=$!
 }
-search killed --hold 30s --max-rate 80 --shards 3
+hold=30s search killed --max-rate 80 --shards 3
 wait_for 120 order killed 000003 || bad "no step began: $(cat "$scratch/killed/out")"
 kill -9 "$(shard_pid killed 2/3)"
 wait $search

@@ -16,7 +16,7 @@ search() {
 	name=$1
 	shift
 	mkdir -p "$scratch/$name"
-	"$DRTEST" capacity "${quick[@]}" --out "$scratch/$name/runs" "$@" >"$scratch/$name/out" 2>&1 </dev/null &
+	"$DRTEST" capacity "${quick[@]/#1s/${hold:-1s}}" --out "$scratch/$name/runs" "$@" >"$scratch/$name/out" 2>&1 </dev/null &
 	running+=($!)
 	search=$!
 }
@@ -44,7 +44,7 @@ expect "so it was for a shard" 2 'has already used this place' "${follow[@]}" --
 shard gone 1 ledger; first=$!
 shard gone 2 ledger; second=$!
 running+=("$first" "$second")
-search gone --hold 60s --shards 2 --rendezvous "file://$scratch/gone"
+hold=60s search gone --shards 2 --rendezvous "file://$scratch/gone"
 wait_for 120 test -s "$scratch/gone/order/000003.json" || bad "no step began: $(cat "$scratch/gone/out")"
 kill -9 $search
 wait $search 2>/dev/null
