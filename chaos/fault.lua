@@ -42,7 +42,7 @@ local function kind_of(o)
         kinds[kind].args == " " and "" or "; it takes" .. kinds[kind].args:sub(1, -2)))
     end
   end
-  if not kind then steps.usage("t:fault { kill = cluster }: there are " .. known_kinds()) end
+  if not kind then steps.usage("t:fault needs a kind and its target, such as t:fault { kill = cluster }; the kinds are " .. known_kinds()) end
   return kind
 end
 
@@ -138,7 +138,7 @@ end
 -- link { "feed", primary }: from now on the party ("load", "feed", "replay", "backup", "restore") reaches the cluster or the store
 -- through a proxy, which link faults are done to. Before the party connects.
 function verbs:link(o) -- luacheck: ignore self
-  if type(o) ~= "table" or #o ~= 2 then steps.usage("t:link { \"feed\", primary }: who, and a cluster or the store") end
+  if type(o) ~= "table" or #o ~= 2 then steps.usage("t:link needs a party, and a cluster or the store: t:link { \"feed\", primary }") end
   return native.link(o[1], o[2])
 end
 
@@ -150,7 +150,7 @@ end
 
 -- restart { store, times = 3, down = "200ms", every = "1s" }: killed and started again, by and by; what = cluster or store.
 function verbs:restart(o)
-  if type(o) ~= "table" or not o[1] then steps.usage("t:restart { cluster or store, times = 3, down = \"200ms\", every = \"1s\" }") end
+  if type(o) ~= "table" or not o[1] then steps.usage("t:restart needs a cluster or store: t:restart { primary, times = 3, down = \"200ms\", every = \"1s\" }") end
   for _ = 1, o.times or 1 do
     self:fault { kill = o[1], part = o.part }
     self:sleep(o.down or "200ms")
@@ -230,7 +230,7 @@ end
 -- schedule { window = "10s", gap = { "500ms", "2s" }, { pause = …, weight = 2, lasts = { "100ms", "1s" } }, … }: drawn by the seed, one
 -- after the other, with a gap between, in which the system has to make progress again.
 function verbs:schedule(o)
-  if type(o) ~= "table" or not o.window then steps.usage("t:schedule { window = \"10s\", { pause = cluster, at = \"1s\", lasts = \"500ms\" } }") end
+  if type(o) ~= "table" or not o.window then steps.usage("t:schedule needs a window and faults: t:schedule { window = \"10s\", { pause = cluster, at = \"1s\", lasts = \"500ms\" } }") end
   local window, planned = steps.duration(o.window), {}
   if #o == 0 then steps.usage("t:schedule: it has no faults") end
   if o.gap then

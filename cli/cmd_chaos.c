@@ -390,7 +390,7 @@ static int add_target(struct fault *f, const char *name, bool foreign, struct er
 		 sizeof(f->target.name) - strlen(f->target.name), "%s%s",
 		 f->target.name[0] ? " and " : "", name);
 	if (!*end && end != name && (pid <= 1 || pid > INT32_MAX))
-		return err_set(e, ERR_USAGE, 0, "process %s: not one that drtest may strike", name);
+		return err_set(e, ERR_USAGE, 0, "process %s: drtest sends it no signal", name);
 	if (!*end && pid > 1)
 		return add_pid(f, (int)pid, foreign, e);
 	if (!*end || strchr(name, '/'))
@@ -487,6 +487,8 @@ int cmd_chaos(int argc, char **argv)
 		options_help(&command, stdout);
 		return EXIT_PASS;
 	}
+	if (!strcmp(verb, "list") && argc > 2)
+		return options_wrong(&command, "unexpected argument '%.80s' after 'list'", argv[2]);
 	if (!strcmp(verb, "list"))
 		return list_faults();
 	if (!strcmp(verb, "proxy"))

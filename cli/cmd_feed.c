@@ -160,7 +160,7 @@ static int from_stdin(struct feed_opts *o, struct err *e)
 	}
 	if (!in.len)
 		err_set(e, ERR_USAGE, 0,
-			"--source-uri, --sink-uri and --start-ts are wanted, or the options as JSON on standard input (drtest feed --help)");
+			"--source-uri, --sink-uri and --start-ts are required, or the options as JSON on standard input (drtest feed --help)");
 	else
 		rc = feed_opts_from_text(o, in.buf, in.len, e);
 out:

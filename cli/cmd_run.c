@@ -341,6 +341,8 @@ int cmd_run(int argc, char **argv)
 	if (o->ground->use_file && !o->clusters)
 		return options_wrong(&c, "--on %s needs --clusters FILE (see docs/CLUSTERS.md)",
 				     o->ground->name);
+	if (o->plan && q.w.json)
+		fprintf(stderr, "note: drtest %s: --json: a plan is printed as text\n", c.name);
 	if (!notify_open(&q.w.notify, c.name))
 		return EXIT_USAGE;
 	code = run_with_reports(o, &q.w, &dir);

@@ -9,6 +9,7 @@
 #include "cli/live/serve.h"
 #include "cli/options.h"
 #include "cli/version.h"
+#include "harness/os/fs.h"
 #include "suites/suite.h"
 
 struct request {
@@ -139,7 +140,14 @@ int cmd_suite(int argc, char **argv)
 	if ((q.metrics || q.live) && q.jobs > 1)
 		return options_wrong(&command,
 				     "--metrics and --live show one run at a time; remove --jobs");
-	if (!q.plan && serve_can_pass_on(q.metrics, q.live, &e) < 0) {
+	for (size_t i = 0; i < q.o.extra_n; i++)
+		if (!strcmp(q.o.extra[i], "--plan") || !strcmp(q.o.extra[i], "--help"))
+			return options_wrong(&command, "%s comes before --", q.o.extra[i]);
+	if (fs_may_mkdir(q.o.out, &e) < 0) {
+		fprintf(stderr, "drtest suite: --out: %s\n", e.text);
+		return err_exit_code(&e);
+	}
+	if (serve_can_pass_on(q.metrics, q.live, &e) < 0) {
 		fprintf(stderr, "drtest suite: %s\n", e.text);
 		return err_exit_code(&e);
 	}

@@ -53,9 +53,10 @@ static int take_number(const struct option_def *o, const char *text, uint64_t *o
 	if (*text >= '0' && *text <= '9' && !*end && !errno && *out >= o->min && *out <= max)
 		return 0;
 	if (o->max)
-		snprintf(want, sizeof(want), "a number from %" PRIu64 " to %" PRIu64, o->min, max);
+		snprintf(want, sizeof(want), "a whole number from %" PRIu64 " to %" PRIu64, o->min,
+			 max);
 	else
-		snprintf(want, sizeof(want), "a number of at least %" PRIu64, o->min);
+		snprintf(want, sizeof(want), "a whole number of at least %" PRIu64, o->min);
 	return option_wants(e, text, want);
 }
 
@@ -129,7 +130,7 @@ int option_set(const struct option_def *o, void *into, const char *text, struct 
 	case OPTION_ON_OFF: return take_on_off(text, to, e);
 	case OPTION_TEXT:
 		if (!*text && o->arg && is_place(o->arg))
-			return err_set(e, ERR_USAGE, 0, "%s is wanted, and not an empty text",
+			return err_set(e, ERR_USAGE, 0, "%s must not be empty",
 				       o->arg);
 		*(const char **)to = text;
 		return 0;

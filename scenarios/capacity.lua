@@ -9,10 +9,11 @@ local function parse(target)
   for part in (target .. ","):gmatch("([^,]*),") do
     local name, bound = part:match("^%s*([%a%d]+)%s*<%s*([%d.]+%a*)%s*$")
     local number, unit = (bound or ""):match("^([%d.]+)(%a*)$")
-    local factor = ({ ms = 1, s = 1000, m = 60000, [""] = 1000 })[unit]
+    local factor = ({ ms = 1, s = 1000, m = 60000 })[unit]
+    if unit == "" then return nil, ("lacks a unit after %s<%s: write %sms or %ss"):format(name, bound, bound, bound) end
     local known = ({ p50 = true, p95 = true, p99 = true, p999 = true, max = true, lag = true, rpo = true })[name]
     if not known or not factor or not tonumber(number) then
-      return nil, "must be a list of p50, p95, p99, p999, max, lag, rpo with limits, such as p99<50ms,lag<5s"
+      return nil, "must be a list of p50, p95, p99, p999, max, lag, rpo with limits, such as 'p99<50ms,lag<5s'"
     end
     list[#list + 1] = { name = name, ms = tonumber(number) * factor, text = name .. "<" .. bound }
   end
@@ -40,7 +41,8 @@ return scenario {
     hold       = { "8s",  "hold each rate for at least this time" },
     workers    = { 50,    "connections of the load", min = 1, max = 100000 },
     shards     = { 1,     "number of processes that generate the load", min = 1, max = 10000 },
-    rendezvous = { "",    "place where shards on other machines meet (s3://…, file://…); without it, drtest starts them here" },
+    rendezvous = { "",    "place where shards on other machines meet (s3://…, file://…); without it, drtest starts them here",
+                   valid = function(place) if place ~= "" and not place:match("^%w+://.") then return "is not s3://… or file://…" end end },
     load       = { "oltp_write_only", "the load" },
     tables     = { 4,     "tables to prepare", min = 1, max = 10000 },
     table_size = { 10000, "rows of each", min = 1, max = 2147483647 },

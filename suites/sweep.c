@@ -132,8 +132,12 @@ int sweep_open(struct sweep *s, struct err *e)
 	s->command = command_of(s);
 	if (s->resume) {
 		s->dir = realpath(s->resume, NULL);
-		if (!s->dir)
-			return err_sys(e, "--resume %s", s->resume);
+		snprintf(path, sizeof(path), "%s/results.jsonl", s->resume);
+		if (!s->dir || access(path, F_OK) < 0)
+			return err_set(e, ERR_USAGE, errno,
+				       "--resume %s: not the directory of a sweep (runs/sweep-…): "
+				       "%s",
+				       s->resume, strerror(errno));
 	} else {
 		gmtime_r(&now, &tm);
 		strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);

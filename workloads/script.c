@@ -30,6 +30,7 @@ EMBEDDED(workloads_loads_tpcc_lua);
 
 EMBEDDED(workloads_loads_sbtest_lua);
 
+#define OPTIONS_NEAR_MAX 64
 #define OPTIONS_MAX 64
 #define HOOK_INSTRUCTIONS 100000
 #define LOAD_BYTES_MAX ((size_t)1 << 20)
@@ -189,6 +190,24 @@ static int read_statements(struct script *s, struct err *e)
 	return 0;
 }
 
+/* Neither is it one of t:load's fields, the commonest of which may have been meant. */
+static int no_option(const struct script *s, const char *name, struct err *e)
+{
+	const char *names[OPTIONS_NEAR_MAX] = { "rate",       "workers", "tables",
+						"table_size", "pace",    "rand_type" },
+		   *meant;
+	size_t n = 6;
+
+	lua_rawgeti(s->L, LUA_REGISTRYINDEX, s->options_ref);
+	if (lua_istable(s->L, -1))
+		for (lua_pushnil(s->L); n < OPTIONS_NEAR_MAX && lua_next(s->L, -2);
+		     lua_pop(s->L, 1))
+			names[n++] = lua_tostring(s->L, -2); /* alive in the table */
+	meant = nearest(name, names, n);
+	return err_set(e, ERR_USAGE, 0, "load %s: no option \"%s\"%s%s%s", s->name, name,
+		       meant ? ": did you mean \"" : "", meant ? meant : "", meant ? "\"?" : "");
+}
+
 /* Options with their defaults, then what was set: a table for the script's functions. */
 static int read_options(struct script *s, const char *const *set, struct err *e)
 {
@@ -238,8 +257,7 @@ static int read_options(struct script *s, const char *const *set, struct err *e)
 		} else if (type == LUA_TSTRING) {
 			lua_pushstring(L, eq + 1);
 		} else {
-			return err_set(e, ERR_USAGE, 0, "load %s: no option \"%.*s\"", s->name,
-				       (int)(eq - *set), *set);
+			return no_option(s, lua_tostring(L, -1), e);
 		}
 		lua_rawset(L, -3);
 	}

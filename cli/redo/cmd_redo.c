@@ -185,7 +185,9 @@ static int parse(int argc, char **argv, struct redo_options *o)
 
 	if (rc)
 		return rc == 1 ? 0 : 2;
-	return o->storage ? -1 : redo_usage("--storage is missing");
+	if (!o->storage)
+		return redo_usage("--storage is missing");
+	return o->to && o->from > o->to ? redo_usage("--start-ts is later than --end-ts") : -1;
 }
 
 static int print_meta(struct store *s, const struct redo_options *o)
@@ -252,8 +254,10 @@ int cmd_redo(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	s = store_open(o.storage, NULL, &e);
-	if (!s)
+	if (!s) {
+		err_wrap(&e, "--storage");
 		return redo_failed(&e);
+	}
 	signal(SIGINT, clock_cancel);
 	signal(SIGTERM, clock_cancel);
 	rc = verbs[i].run(s, &o);

@@ -199,7 +199,9 @@ int uri_parse(struct uri *u, const char *text, struct err *e)
 	if (!n || !isalpha((unsigned char)text[0]) || strncmp(text + n, "://", 3) != 0) {
 		err_set(e, ERR_USAGE, 0,
 			"URI: must begin with a scheme, such as s3://bucket/prefix or "
-			"file:///directory");
+			"file:///directory%s%.100s%s",
+			*text == '/' ? ": did you mean file://" : "", *text == '/' ? text : "",
+			*text == '/' ? "?" : "");
 		goto out;
 	}
 	if (strchr(text, '#')) {

@@ -11,6 +11,7 @@
 #include "harness/run/runtime.h"
 
 #define ERROR_METATABLE "drtest.error"
+#define NAMES_MAX 128
 
 /* ---- errors */
 
@@ -48,6 +49,18 @@ static void script_line(lua_State *L, char *out, size_t size)
 			return;
 		}
 	}
+}
+
+bool lua_called_by_script(lua_State *L, lua_Debug *ar)
+{
+	lua_Debug caller;
+
+	for (int level = 0; lua_getstack(L, level + 1, &caller); level++) {
+		lua_getinfo(L, "Sl", &caller);
+		if (caller.source[0] == '@' && caller.currentline > 0)
+			return lua_getstack(L, level, ar) && lua_getinfo(L, "n", ar) && ar->name;
+	}
+	return false;
 }
 
 int lua_misspelt(lua_State *L, const char *fmt, ...)
@@ -133,6 +146,23 @@ static void take_field(lua_State *L, const char *what, const struct field *f)
 	}
 }
 
+static void no_field(lua_State *L, const char *what, const char *name, const struct field *fields)
+{
+	const char *names[NAMES_MAX], *meant;
+	char known[400] = "";
+	size_t n = 0;
+
+	for (const struct field *f = fields; f->name && n < NAMES_MAX; f++) {
+		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
+			 n ? ", " : "", f->name);
+		names[n++] = f->name;
+	}
+	meant = nearest(name, names, n);
+	lua_usage(L, meant ? "%s: unknown field '%s': did you mean '%s'?"
+			   : "%s: unknown field '%s' (known: %s)",
+		  what, name, meant ? meant : known);
+}
+
 void lua_fields(lua_State *L, int index, const char *what, const struct field *fields)
 {
 	if (lua_isnoneornil(L, index))
@@ -151,7 +181,7 @@ void lua_fields(lua_State *L, int index, const char *what, const struct field *f
 		while (f->name && strcmp(f->name, lua_tostring(L, -2)) != 0)
 			f++;
 		if (!f->name)
-			lua_usage(L, "%s: unknown field '%s'", what, lua_tostring(L, -2));
+			no_field(L, what, lua_tostring(L, -2), fields);
 		take_field(L, what, f);
 		lua_pop(L, 1);
 	}
@@ -160,7 +190,6 @@ void lua_fields(lua_State *L, int index, const char *what, const struct field *f
 /* ---- objects */
 
 #define PREFIX "drtest." /* of each metatable's name */
-#define NAMES_MAX 128
 
 /* The name under which the running function is a method of the metatable's objects; NULL: it is
  * none. It stays alive with the table. */
@@ -204,10 +233,13 @@ void *lua_object(lua_State *L, int index, const char *metatable)
 	if (method)
 		lua_misspelt(L, "%s is a method of a %s: call it with a colon, %s:%s(…)", method,
 			     kind, kind, method);
-	if (lua_getstack(L, 0, &ar))
-		lua_getinfo(L, "n", &ar);
-	lua_usage(L, "%sargument %d of %s must be a %s, not %s", line, index,
-		  ar.name ? ar.name : "this call", kind, luaL_typename(L, index));
+	if (!lua_called_by_script(L, &ar))
+		ar.name = "this call";
+	if (index < 0)
+		lua_usage(L, "%s%s needs a %s, not %s", line, ar.name, kind,
+			  luaL_typename(L, index));
+	lua_usage(L, "%sargument %d of %s must be a %s, not %s", line, index, ar.name, kind,
+		  luaL_typename(L, index));
 	return NULL; /* not reached */
 }
 

@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdbool.h>
 
 #include "harness/base/err.h"
 
@@ -14,6 +15,8 @@ int lua_usage(lua_State *L, const char *fmt, ...) __attribute__((format(printf, 
 /* The same for a name that does not exist, with its place in the script: such an error does not
  * depend on what a run brings, so the plan before the run finds it (its code is LUA_MISSPELT). */
 #define LUA_MISSPELT 1
+/* The call in the script's own file that led here: its name in ar->name. false: there is none. */
+bool lua_called_by_script(lua_State *L, lua_Debug *ar);
 int lua_misspelt(lua_State *L, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const struct err *lua_error_at(lua_State *L, int index); /* NULL: no such userdata */
 

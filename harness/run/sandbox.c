@@ -4,6 +4,7 @@
 #include <lualib.h>
 #include <string.h>
 
+#include "harness/base/nearest.h"
 #include "harness/base/strbuf.h"
 #include "harness/os/fs.h"
 
@@ -40,6 +41,28 @@ static int load_text(lua_State *L)
 	return sandbox_load(L, text, n, luaL_optstring(L, 2, text)) == 0 ? 1 : 2;
 }
 
+/* The name is none of package.loaded's: pushes what was probably meant. */
+static int no_module(lua_State *L, const char *name)
+{
+	const char *known[16], *meant;
+	size_t n = 0;
+
+	lua_getglobal(L, "package");
+	lua_getfield(L, -1, "loaded");
+	lua_pushnil(L);
+	while (n < sizeof(known) / sizeof(known[0]) && lua_next(L, -2)) {
+		if (lua_type(L, -2) == LUA_TSTRING && !strncmp(lua_tostring(L, -2), "drtest.", 7))
+			known[n++] = lua_tostring(L, -2); /* stays alive in the table */
+		lua_pop(L, 1);
+	}
+	meant = nearest(name, known, n);
+	if (meant)
+		lua_pushfstring(L, "\n\tdid you mean '%s'?", meant);
+	else
+		lua_pushliteral(L, "\n\tdrtest has no such module (docs/SCENARIOS.md)");
+	return 1;
+}
+
 /* The one searcher of require: NAME.lua beside the scenario. Its folder is the upvalue. */
 static int search_beside(lua_State *L)
 {
@@ -48,6 +71,8 @@ static int search_beside(lua_State *L)
 	struct err e = ERR_INIT;
 	int rc;
 
+	if (!strncmp(name, "drtest.", 7))
+		return no_module(L, name);
 	if (!*name ||
 	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") !=
 		    strlen(name)) {
@@ -66,6 +91,12 @@ static int search_beside(lua_State *L)
 	rc = sandbox_load(L, source.buf, source.len, lua_tostring(L, -1));
 	strbuf_release(&source);
 	return rc == 0 ? 1 : luaL_error(L, "%s", lua_tostring(L, -1));
+}
+
+static int no_os_function(lua_State *L)
+{
+	return luaL_error(L, "there is no os.%s: a script has os.time, date, clock and getenv",
+			  lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?");
 }
 
 void sandbox_open(lua_State *L, const char *path, int compile)
@@ -96,6 +127,10 @@ void sandbox_open(lua_State *L, const char *path, int compile)
 		lua_getfield(L, -2, os_kept[i]);
 		lua_setfield(L, -2, os_kept[i]);
 	}
+	lua_newtable(L);
+	lua_pushcfunction(L, no_os_function);
+	lua_setfield(L, -2, "__index");
+	lua_setmetatable(L, -2);
 	lua_setglobal(L, "os");
 	lua_pop(L, 1);
 	lua_pushcfunction(L, load_text);

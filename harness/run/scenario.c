@@ -6,6 +6,7 @@
 #include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "harness/base/embed.h"
@@ -25,6 +26,20 @@ EMBEDDED(harness_run_ways_lua);
 /* of one step of it; the rest is for what the harness makes there */
 #define MEMORY_BYTES_MAX ((size_t)768 << 20)
 
+/* What a file may compute before it returns its scenario, and a plan, where nothing is waited for:
+ * in processor time, which a busy machine does not shorten. */
+#define LOAD_CPU_S 10
+#define PLAN_CPU_S 30
+static int64_t cpu_limit_s; /* 0: none */
+
+static int64_t cpu_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return t.tv_sec;
+}
+
 /* Interrupts a script that computes without end, or keeps without end what it computes. */
 static void end_if_due(lua_State *L, lua_Debug *ar)
 {
@@ -33,6 +48,9 @@ static void end_if_due(lua_State *L, lua_Debug *ar)
 	(void)ar;
 	if (lua_gc(L, LUA_GCCOUNT, 0) > SCRIPT_KIB_MAX)
 		lua_usage(L, "the script holds more than %d MiB of memory", SCRIPT_KIB_MAX / 1024);
+	if (cpu_limit_s && cpu_s() > cpu_limit_s)
+		lua_usage(L, "the script has computed for too long without an end: is this an "
+			     "endless loop?");
 	if (!clock_cancelled())
 		return;
 	err_set(&e, ERR_CANCELLED, 0, "interrupted");
@@ -238,7 +256,10 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r,
 	chunk = xstrfmt("@%s", path);
 	rc = sandbox_load(s->L, s->source, s->source_bytes, chunk);
 	free(chunk);
-	if (rc || lua_pcall(s->L, 0, 1, 0)) {
+	cpu_limit_s = cpu_s() + LOAD_CPU_S;
+	rc = rc || lua_pcall(s->L, 0, 1, 0);
+	cpu_limit_s = 0;
+	if (rc) {
 		take_error(s->L, e);
 		/* `return scenario { … }` is a tail call: its errors have lost their place */
 		return e && strncmp(e->text, path, strlen(path)) != 0 ? err_wrap(e, "%s", path)
@@ -352,6 +373,31 @@ int scenario_needs(struct scenario *s, const struct ground *ground, bool store_s
 	return n;
 }
 
+/* "scenario.lua:305: attempt to index …" is of our own Lua, which its reader does not know: the
+ * name of what the script called takes the place of the line. */
+static void say_whose_error(lua_State *L)
+{
+	static const char *const own[] = { "scenario.lua", "ways.lua", "fault.lua", "drill.lua" };
+	const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "", *p = NULL;
+	size_t file = strcspn(text, ":");
+	int argument, told = 0;
+	lua_Debug ar;
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]) && !p; i++)
+		if (strlen(own[i]) == file && !strncmp(text, own[i], file))
+			p = text + file;
+	if (!p)
+		return;
+	p += strspn(p, ":0123456789");
+	p += strspn(p, " ");
+	if (!lua_called_by_script(L, &ar))
+		lua_pushstring(L, p);
+	else if (sscanf(p, "bad argument #%d to '%*[^']%n", &argument, &told) == 1 && told)
+		lua_pushfstring(L, "bad argument #%d to '%s%s", argument, ar.name, p + told);
+	else
+		lua_pushfstring(L, "%s: %s", ar.name, p);
+}
+
 /* The message handler: keeps the error value, notes the script's lines. */
 static int keep_error(lua_State *L)
 {
@@ -370,6 +416,7 @@ static int keep_error(lua_State *L)
 		memcpy(last, line, sizeof(last));
 		n++;
 	}
+	say_whose_error(L);
 	return 1;
 }
 
@@ -388,7 +435,9 @@ int scenario_run(struct scenario *s, struct err *e, char **traceback)
 	lua_remove(L, -2);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, s->table_ref);
 	lua_pushvalue(L, at);
+	cpu_limit_s = runtime_planning(runtime_of(L)) ? cpu_s() + PLAN_CPU_S : 0;
 	rc = lua_pcall(L, 2, 0, at + 1);
+	cpu_limit_s = 0;
 	if (rc) {
 		take_error(L, e);
 		if (lines.len)

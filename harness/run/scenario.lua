@@ -41,18 +41,46 @@ function text.replayed(replay)
   return ("%s rows of %s transactions"):format(text.commas(replay.rows), text.commas(replay.transactions))
 end
 
+local function unknown_field(where, key, fields)
+  local known = {}
+  for name in pairs(fields) do known[#known + 1] = name end
+  table.sort(known)
+  local meant = type(key) == "string" and steps.nearest(key, known)
+  return ("%s: unknown field '%s'%s"):format(where, tostring(key), meant and (": did you mean '%s'?"):format(meant) or
+    " (known: " .. table.concat(known, ", ") .. ")")
+end
+
+-- One option of a scenario: { default, "help", … }
+local option_fields = { choices = true, min = true, max = true, valid = true, names = true, was = true }
+local function check_option(key, o)
+  local kind = type(o) == "table" and type(o[1])
+  if type(key) ~= "string" or not key:match("^[%a_][%w_]*$") or (kind ~= "number" and kind ~= "string" and kind ~= "boolean") or type(o[2]) ~= "string" then
+    error(("scenario: option %s must be { default, \"help\" }"):format(tostring(key)), 3)
+  end
+  for field in pairs(o) do
+    if not option_fields[field] and field ~= 1 and field ~= 2 then error(unknown_field("scenario: option " .. key, field, option_fields), 3) end
+  end
+  if o.choices and type(o.choices) ~= "table" then error(("scenario: option %s: choices must be a list"):format(key), 3) end
+  if o.min and kind == "string" and steps.wrong_duration(tostring(o.min)) then error(("scenario: option %s: min must be a duration"):format(key), 3) end
+  if o.valid and type(o.valid) ~= "function" then error(("scenario: option %s: valid must be a function"):format(key), 3) end
+  if o.names and not (kind == "string" and steps["wrong_" .. tostring(o.names)]) then
+    error(("scenario: option %s: names can only be \"database\", of a text"):format(key), 3)
+  end
+  local chosen = not o.choices
+  for _, choice in ipairs(o.choices or {}) do chosen = chosen or choice == o[1] end
+  if not chosen then error(("scenario: option %s: its default '%s' is not among its choices"):format(key, tostring(o[1])), 3) end
+  if kind == "number" and (type(o.min) == "number" and o[1] < o.min or type(o.max) == "number" and o[1] > o.max) then
+    error(("scenario: option %s: its default %s is not from %s to %s"):format(key, o[1], o.min or 0, o.max or "any number"), 3)
+  end
+end
+
 -- scenario { name, options, run }: checked here, so that a mistake is said before anything starts.
 local fields = { name = "string", options = "table", run = "function", needs = "table", promotes = "boolean" }
 local function scenario(s)
   if type(s) ~= "table" then error("scenario needs a table: scenario { name = …, options = { … }, run = function(t, opt) … end }", 2) end
   for key, value in pairs(s) do
     if not fields[key] then
-      local known = {}
-      for name in pairs(fields) do known[#known + 1] = name end
-      table.sort(known)
-      local meant = type(key) == "string" and steps.nearest(key, known)
-      error(("scenario: unknown field '%s'%s"):format(tostring(key), meant and (": did you mean '%s'?"):format(meant) or
-        " (known: " .. table.concat(known, ", ") .. ")"), 2)
+      error(unknown_field("scenario", key, fields), 2)
     end
     if type(value) ~= fields[key] then error(("scenario: %s must be a %s, not a %s"):format(key, fields[key], type(value)), 2) end
   end
@@ -65,18 +93,7 @@ local function scenario(s)
   if s.promotes then
     s.options.check = { "after", "when t:promote runs its checks: after the service is back (which does not wait for them) or before", choices = { "after", "before" } }
   end
-  for key, o in pairs(s.options) do
-    local kind = type(o) == "table" and type(o[1])
-    if type(key) ~= "string" or not key:match("^[%a_][%w_]*$") or (kind ~= "number" and kind ~= "string" and kind ~= "boolean") or type(o[2]) ~= "string" then
-      error(("scenario: option %s must be { default, \"help\" }"):format(tostring(key)), 2)
-    end
-    if o.choices and type(o.choices) ~= "table" then error(("scenario: option %s: choices must be a list"):format(key), 2) end
-    if o.min and kind == "string" and steps.wrong_duration(tostring(o.min)) then error(("scenario: option %s: min must be a duration"):format(key), 2) end
-    if o.valid and type(o.valid) ~= "function" then error(("scenario: option %s: valid must be a function"):format(key), 2) end
-    if o.names and not (kind == "string" and steps["wrong_" .. tostring(o.names)]) then
-      error(("scenario: option %s: names can only be \"database\", of a text"):format(key), 2)
-    end
-  end
+  for key, o in pairs(s.options) do check_option(key, o) end
   return setmetatable(s, { __name = "drtest.scenario" })
 end
 
@@ -100,7 +117,7 @@ function T:check(name, result, evidence) -- luacheck: ignore self
   elseif type(result) == "boolean" then
     steps.check(name, result and "pass" or "fail", evidence and tostring(evidence) or "")
   else
-    steps.usage(("t:check \"%s\": the result must be that of a check, true or false, not a %s"):format(name, type(result)))
+    steps.usage(("t:check \"%s\": the result must be that of a check, true or false, not %s"):format(name, result == nil and "nil" or "a " .. type(result)))
   end
   return result
 end
@@ -180,7 +197,10 @@ function T:redo_caught_up(feed, within)
   end
 end
 
-function T:store(o) return native.store(o) end -- luacheck: ignore self
+function T:store(o) -- luacheck: ignore self
+  if type(o) ~= "table" then steps.usage("t:store needs buckets: t:store { buckets = { \"backup\", \"redo\" } }") end
+  return native.store(o)
+end
 function T:clusters(...) return native.cluster.make(...) end -- luacheck: ignore self
 function T:cluster(o) return (native.cluster.make(o)) end -- luacheck: ignore self
 function T:load(o) return native.load(o) end -- luacheck: ignore self
@@ -190,13 +210,13 @@ function T:load(o) return native.load(o) end -- luacheck: ignore self
 -- { interrupt = cluster } on TiDB is Ctrl+C, as at playground's terminal.
 local disaster_fields = { kill = true, interrupt = true, while_busy = true, within = true }
 function T:disaster(o)
-  if type(o) ~= "table" then steps.usage("t:disaster { kill = cluster }") end
+  if type(o) ~= "table" then steps.usage("t:disaster needs what dies: t:disaster { kill = cluster }") end
   if o.at or o.when or type(o.kill) == "table" or not (o.kill or o.interrupt and native.cluster.on_tidb()) then
     o.disaster = true
     return self:fault(o)
   end
   for key in pairs(o) do
-    if not disaster_fields[key] then steps.usage(("t:disaster: unknown field '%s'"):format(tostring(key))) end
+    if not disaster_fields[key] then steps.usage(unknown_field("t:disaster", key, disaster_fields)) end
   end
   return native.cluster.disaster(o.kill or o.interrupt, o.while_busy, steps.duration(o.within or "8s"), steps.random(8000), not o.kill)
 end
@@ -297,6 +317,7 @@ end
 
 -- RPO, always in its three figures, from a ledger check after the replay.
 function T:rpo(ledger) -- luacheck: ignore self
+  if type(ledger) ~= "table" or not ledger.verdict then steps.usage("t:rpo needs a result of t.verify.ledger") end
   if ledger.verdict == "unknown" and ledger.acked == 0 then return steps.note("RPO is not known: " .. ledger.evidence) end
   steps.rpo(ledger.lost, ledger.acked, ledger.window_ms, ledger.resolved_behind_ms)
 end
@@ -337,6 +358,9 @@ for name, f in pairs(native.verify) do
 end
 T.redo = native.redo
 T.tso = native.tso
+for name, of in pairs { verify = T.verify, redo = T.redo } do
+  setmetatable(of, { __index = function(_, key) steps.no_name("t." .. name, key, of) end })
+end
 
 -- The names of the version before. They go with the next one.
 local function renamed(owner, prefix, old, now)

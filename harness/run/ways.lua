@@ -44,7 +44,7 @@ local verbs = {}
 function verbs:way(w)
   if type(w) ~= "table" then steps.usage("t:way { name = …, check = …, seconds = …, steps = { … }, needs = … }") end
   for key, value in pairs(w) do
-    if not fields[key] then steps.usage(("t:way: unknown field '%s'"):format(tostring(key))) end
+    if not fields[key] then steps.no_name("t:way", tostring(key), fields) end
     if type(value) ~= fields[key] then steps.usage(("t:way: %s must be a %s, not a %s"):format(key, fields[key], type(value))) end
   end
   if not w.name or not w.needs or not w.steps then steps.usage("t:way needs name, steps and needs") end

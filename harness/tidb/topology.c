@@ -442,7 +442,7 @@ int topology_ask(const char *source, struct topology *t, size_t max, size_t *fou
 	if (!strstr(source, "://") && *source != '@' && strncmp(source, "env:", 4) != 0)
 		return err_set(
 			e, ERR_USAGE, 0,
-			"'%.80s' is none of tiup:NAME, kubernetes:NAMESPACE, mysql://USER@HOST:4000",
+			"'%.80s' is not one of tiup:NAME, kubernetes:NAMESPACE, mysql://USER@HOST:4000",
 			source);
 	return ask_server(source, t, found, ep, e);
 }

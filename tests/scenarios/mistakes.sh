@@ -41,10 +41,19 @@ drtest "a load that never began" 2 'rate "-1" must be' load oltp_write_only run 
 grep -q 'rand-seed' "$scratch/out" && bad "the seed of nothing is told" || ok
 drtest "a fault" 2 "there is no verb 'kil': did you mean 'kill'" chaos kil
 drtest "an option of a fault" 2 'unknown option -5' chaos kill -5
-drtest "the first process" 2 'process 1: not one that drtest may strike' chaos kill 1
+drtest "the first process" 2 'process 1: drtest sends it no signal' chaos kill 1
 drtest "a proxy to itself" 2 'would forward to itself' chaos proxy --upstream 4001 --listen 4001
 drtest "which of two servers" 2 "^drtest diff: --b: server URI" diff --a mysql://root@127.0.0.1:1 --b y
 drtest "which of two places" 2 '^drtest backup: --storage: URI' backup --source-uri mysql://root@127.0.0.1:1 --storage y
+drtest "a target without its unit" 2 'lacks a unit after p99<5: write 5ms or 5s' capacity --target 'p99<5' --plan
+drtest "a place that is none" 2 "option rendezvous: 'foo' is not s3://" capacity --rendezvous foo --plan
+drtest "a suite's folder" 3 "^drtest suite: --out: create directory $0/x: $0: Not a directory" suite nightly --plan --out "$0/x"
+drtest "a plan of each run" 2 '^drtest suite: --plan comes before --' suite nightly -- --plan
+drtest "a sweep that never was" 2 '^drtest sweep: --resume tests: not the directory of a sweep' sweep failover --seeds 1 --resume tests
+drtest "one word too many for a list" 2 "^drtest chaos: unexpected argument 'x' after 'list'" chaos list x
+drtest "a log's folder" 2 'did you mean file:///var/tmp?' redo meta --storage /var/tmp
+drtest "a log from its end" 2 '^drtest redo: --start-ts is later than --end-ts' redo cat --storage file:///var/tmp --start-ts 5 --end-ts 4
+drtest "an option of nothing" 2 "^drtest run: --clusters: FILE must not be empty" "${failover[@]}" --clusters ""
 drtest "a search from nothing" 2 'min_rate: 0 is not from 1' capacity --min-rate 0
 drtest "a search downwards" 2 'min_rate 100 is above max_rate 50' capacity --min-rate 100 --max-rate 50 --plan
 drtest "a runbook's target" 2 "^drtest runbook: --max-rto: 'x' is not a time" runbook --clusters examples/tiup-cluster.lua --max-rto x
@@ -134,6 +143,13 @@ file() { # NAME PATTERN TEXT
 file "a field's name" "mine.lua: scenario: unknown field 'option': did you mean 'options'" 'return require "drtest.scenario" { name = "x", option = {}, run = function() end }'
 file "a name with a blank" "mine.lua: scenario: the name 'my drill' must be" 'return require "drtest.scenario" { name = "my drill", run = function() end }'
 file "no name" 'mine.lua: scenario needs a name' 'return require "drtest.scenario" { run = function() end }'
+option() { file "$1" "mine.lua: scenario: option a: $2" "return require \"drtest.scenario\" { name = \"x\", options = { a = { $3 } }, run = function() end }"; }
+option "a field of an option" "unknown field 'maxi': did you mean 'max'" '5, "x", maxi = 3'
+option "a default out of its range" 'its default 5 is not from 0 to 3' '5, "x", max = 3'
+option "a default that is no choice" "its default 'q' is not among its choices" '"q", "x", choices = { "r" }'
+file "a module" "module 'drtest.scenaro' not found:.*did you mean 'drtest.scenario'" 'return require "drtest.scenaro" {}'
+file "a file that never returns" 'is this an endless loop' 'while true do end'
+script "a check of t.verify" 2 "mine.lua:3: t.verify has no 'smae': did you mean 'same'" 't:check("x", t.verify.smae(1, 2))'
 script "a method of t" 2 "mine.lua:3: t has no 'stepp': did you mean 'step'" 't:stepp("x", function() end)'
 script "a dot for a colon" 2 'mine.lua:3: step is a method of t: call it with a colon' 't.step("x", function() end)'
 script "a method of a cluster, in a late step" 2 "mine.lua:3: a cluster has no 'quarry': did you mean 'query'" \
@@ -146,6 +162,16 @@ script "print" 2 "undefined variable 'print' .use t:note" 'print("here")'
 [ -z "$(ls -A "$out" 2>/dev/null)" ] && ok || bad "a mistake left $(ls "$out")"
 script "a dot where t is not needed" 0 '' 't:check("not on TiDB", not t.on_tidb())'
 script "a check without a name" 2 't:check takes a name' 't:check("", true)'
+script "a text that is nil" 2 "^drtest: bad argument #1 to 'note' .string expected, got nil" 't:note(nil)'
+script "a check's load that is nil" 2 "^drtest: bad argument #1 to 'model' .load expected" 't:check("x", t.verify.model())'
+script "a changefeed that is nil" 2 "^drtest: caught_up: attempt to index" 't:caught_up(nil)'
+script "a check's cluster that is nil" 2 "mine.lua:3: argument 1 of same must be a cluster, not nil" 't:check("x", t.verify.same(nil, nil))'
+script "a load's cluster in quotes" 2 'mine.lua:3: start needs a cluster, not string' 't:load { "bank" }:start { on = "primary" }'
+script "a field of a load" 2 'load bank: no option "rates": did you mean "rate"' 't:load { "bank", rates = 5 }'
+script "a field of a cluster" 2 "t:cluster: unknown field 'nam': did you mean 'name'" 't:cluster { nam = "a" }'
+script "a store of nothing" 2 't:store needs buckets' 't:store()'
+script "a figure of no ledger" 2 't:rpo needs a result of t.verify.ledger' 't:rpo()'
+script "a program of the machine" 2 'mine.lua:3: there is no os.execute' 'os.execute("ls")'
 script "a check without a word" 1 '^      FAILED: no word$' 't:check("no word", false)'
 script "memory in one step" 2 'the script holds more than 512 MiB of memory' 'local s = "x" for i = 1, 40 do s = s .. s end'
 script "memory without end" 2 'the script holds more than 512 MiB of memory' 'local x = {} for i = 1, 1e9 do x[i] = ("x"):rep(100000) .. i end'
