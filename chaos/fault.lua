@@ -230,7 +230,7 @@ end
 -- schedule { window = "10s", gap = { "500ms", "2s" }, { pause = …, weight = 2, lasts = { "100ms", "1s" } }, … }: drawn by the seed, one
 -- after the other, with a gap between, in which the system has to make progress again.
 function verbs:schedule(o)
-  if type(o) ~= "table" or not o.window then steps.usage("t:schedule needs a window and faults: t:schedule { window = \"10s\", { pause = cluster, at = \"1s\", lasts = \"500ms\" } }") end
+  if type(o) ~= "table" or not o.window then steps.usage("t:schedule needs { window = \"10s\", { pause = cluster, at = \"1s\", lasts = \"500ms\" } }") end
   local window, planned = steps.duration(o.window), {}
   if #o == 0 then steps.usage("t:schedule: it has no faults") end
   if o.gap then

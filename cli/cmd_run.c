@@ -232,8 +232,10 @@ static int report_run(const struct run_opts *o, const struct run_outputs *w, con
 {
 	struct err e = ERR_INIT, h = ERR_INIT;
 
-	if (w->folder_file && fs_write_atomic(w->folder_file, dir, strlen(dir), 0644, &h) < 0)
-		fprintf(stderr, "drtest: %s\n", h.text);
+	if (w->folder_file && fs_write_atomic(w->folder_file, dir, strlen(dir), 0644, &h) < 0) {
+		fprintf(stderr, "drtest: --folder-file: %s\n", h.text);
+		code = code ? code : EXIT_ENV;
+	}
 	if (report_make(dir, &e) < 0 ||
 	    (w->prometheus && report_prometheus(dir, w->prometheus, &e) < 0)) {
 		fprintf(stderr, "drtest: reports: %s\n", e.text);

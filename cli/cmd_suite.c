@@ -143,10 +143,6 @@ int cmd_suite(int argc, char **argv)
 	for (size_t i = 0; i < q.o.extra_n; i++)
 		if (!strcmp(q.o.extra[i], "--plan") || !strcmp(q.o.extra[i], "--help"))
 			return options_wrong(&command, "%s comes before --", q.o.extra[i]);
-	if (fs_may_mkdir(q.o.out, &e) < 0) {
-		fprintf(stderr, "drtest suite: --out: %s\n", e.text);
-		return err_exit_code(&e);
-	}
 	if (serve_can_pass_on(q.metrics, q.live, &e) < 0) {
 		fprintf(stderr, "drtest suite: %s\n", e.text);
 		return err_exit_code(&e);
@@ -167,7 +163,9 @@ int cmd_suite(int argc, char **argv)
 		rc = suite_ask(&s, &q.o, &e);
 	if (rc == 0 && q.plan)
 		plan(&s, &q.o);
-	else if (rc == 0)
+	if (rc == 0 && fs_may_mkdir(q.o.out, &e) < 0)
+		rc = err_wrap(&e, "--out");
+	if (rc == 0 && !q.plan)
 		rc = suite_run(&s, &q.o, &code, &e);
 	if (rc < 0)
 		fprintf(stderr, "drtest suite: %s\n", e.text);

@@ -1,9 +1,11 @@
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/version.h"
@@ -106,16 +108,23 @@ static int refuse_unknown(const char *word)
 	return 2;
 }
 
+/* As with `| head -1`: whoever read has seen enough. */
+static bool reader_is_gone(void)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
 /* What was printed has arrived; an answer of which the half is missing is no success. */
 static int flush_output(int rc)
 {
 	bool failed = fflush(stdout) != 0;
 	int why = failed ? errno : 0; /* of an earlier write it is gone */
 
-	if (!failed && !ferror(stdout))
+	if ((!failed && !ferror(stdout)) || why == EPIPE || reader_is_gone())
 		return rc;
-	/* who closed the pipe has seen enough, and a command that failed has said so */
-	if (rc == 0 && why != EPIPE)
+	if (rc == 0) /* a command that failed has said so */
 		fprintf(stderr, "drtest: standard output: %s\n",
 			why ? strerror(why)
 			    : "not all of it could be written (it is closed, or its disk is full)");
@@ -129,6 +138,10 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "C.UTF-8"); /* a pattern's '?' is a character */
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 }); /* passwords are in memory */
 	guardian_is_drtest();
+	if (access("/proc/self/exe", F_OK) < 0) { /* processes are found and ended by it */
+		fputs("drtest: /proc is not mounted: mount -t proc proc /proc\n", stderr);
+		return 3;
+	}
 	if (argc < 2) {
 		help(stderr);
 		return 2;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "harness/base/clock.h"
@@ -18,8 +19,9 @@
 #include "suites/scenario_find.h"
 
 #define OPTIONS_MAX 64
-#define HELP_COLUMNS 110
-#define NAME_COLUMNS 26 /* a longer one has its help on the next line */
+#define HELP_COLUMNS 110 /* a narrower terminal has less */
+#define HELP_NARROW 70   /* below: an option's help stands under its name */
+#define NAME_COLUMNS 26  /* a longer one has its help on the next line */
 #define VALUE_FIRST 1000
 
 static const struct option_def help_option = { .name = "help", .letter = 'h', .kind = OPTION_FLAG };
@@ -130,8 +132,7 @@ int option_set(const struct option_def *o, void *into, const char *text, struct 
 	case OPTION_ON_OFF: return take_on_off(text, to, e);
 	case OPTION_TEXT:
 		if (!*text && o->arg && is_place(o->arg))
-			return err_set(e, ERR_USAGE, 0, "%s must not be empty",
-				       o->arg);
+			return err_set(e, ERR_USAGE, 0, "%s must not be empty", o->arg);
 		*(const char **)to = text;
 		return 0;
 	case OPTION_FIELD:
@@ -189,9 +190,19 @@ const struct option_def *option_of_now(const struct command_def *c, const struct
 
 /* ---- help */
 
+static int help_columns(FILE *out)
+{
+	struct winsize w;
+
+	return ioctl(fileno(out), TIOCGWINSZ, &w) == 0 && w.ws_col >= 20 && w.ws_col < HELP_COLUMNS
+		       ? w.ws_col
+		       : HELP_COLUMNS;
+}
+
 /* Prints text from column `from` on, broken at blanks; what follows a line break begins there. */
 static void print_wrapped(FILE *out, const char *text, int from)
 {
+	int columns = help_columns(out);
 	int at = from;
 
 	while (*text) {
@@ -200,7 +211,7 @@ static void print_wrapped(FILE *out, const char *text, int from)
 
 		for (size_t i = 0; i < n; i++)
 			wide += (text[i] & 0xc0) != 0x80;
-		if (at > from && at + 1 + wide > HELP_COLUMNS) {
+		if (at > from && at + 1 + wide > columns) {
 			fprintf(out, "\n%*s", from, "");
 			at = from;
 		}
@@ -218,12 +229,18 @@ static void print_wrapped(FILE *out, const char *text, int from)
 
 void options_help(const struct command_def *c, FILE *out)
 {
+	bool narrow = help_columns(out) < HELP_NARROW;
 	int width = 0;
 	const char *line = c->usage;
 
 	for (bool first = true; *line; first = false) {
 		size_t n = strcspn(line, "\n");
 
+		if (narrow && first) {
+			fputs("usage: ", out);
+			print_wrapped(out, line, 7);
+			break;
+		}
 		fprintf(out, "%s%.*s\n", first ? "usage: " : "       ", (int)n, line);
 		line += n + (line[n] == '\n');
 	}
@@ -244,11 +261,13 @@ void options_help(const struct command_def *c, FILE *out)
 			snprintf(letter, sizeof(letter), "-%c, ", o->letter);
 		snprintf(name, sizeof(name), "%s--%s%s%s", letter, o->name, o->arg ? " " : "",
 			 o->arg ? o->arg : "");
-		fprintf(out, "  %-*s", width, name);
-		if ((int)strlen(name) > width)
+		fprintf(out, "  %-*s", narrow ? 0 : width, name);
+		if (narrow)
+			fputs("\n    ", out);
+		else if ((int)strlen(name) > width)
 			fprintf(out, "\n%*s", width + 2, "");
 		fputs("  ", out);
-		print_wrapped(out, o->help, width + 4);
+		print_wrapped(out, o->help, narrow ? 6 : width + 4);
 	}
 	if (c->more)
 		print_wrapped(out, c->more, 0);

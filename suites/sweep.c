@@ -121,6 +121,17 @@ static int take_earlier(struct sweep *s, const char *path, struct err *e)
 	return rc;
 }
 
+/* A line of results.jsonl, without which --resume would run the seed again. Takes j. */
+static int write_line(struct sweep *s, json_t *j, struct err *e)
+{
+	int rc = json_dumpf(j, s->log, JSON_COMPACT);
+
+	json_decref(j);
+	if (rc < 0 || fputc('\n', s->log) == EOF || fflush(s->log))
+		return err_sys(e, "write %s/results.jsonl", s->dir);
+	return 0;
+}
+
 int sweep_open(struct sweep *s, struct err *e)
 {
 	char stamp[32], path[PATH_MAX], base[64];
@@ -171,10 +182,7 @@ int sweep_open(struct sweep *s, struct err *e)
 		json_t *j =
 			json_pack("{s:s,s:I}", "command", s->command, "seeds", (json_int_t)s->n);
 
-		json_dumpf(j, s->log, JSON_COMPACT);
-		fputc('\n', s->log);
-		fflush(s->log);
-		json_decref(j);
+		rc = write_line(s, j, e);
 	}
 	return rc;
 }
@@ -225,14 +233,14 @@ static char *run_folder(const char *dir)
 	return found;
 }
 
-static void finish(struct sweep *s, struct sweep_job *j)
+static int finish(struct sweep *s, struct sweep_job *j, struct err *into)
 {
 	struct sweep_result *r = &s->results[j->at];
 	char *run = run_folder(j->dir), *path = run ? xstrfmt("%s/result.json", run) : NULL,
 	     *log = xstrfmt("%s/output.log", j->dir);
 	int status = proc_exit_status(j->proc);
 	struct err e = ERR_INIT;
-	json_t *line;
+	int rc;
 
 	if (!path || sweep_read_result(r, path, &e) < 0) {
 		struct strbuf tail = STRBUF_INIT;
@@ -258,11 +266,7 @@ static void finish(struct sweep *s, struct sweep_job *j)
 		snprintf(r->run_dir, sizeof(r->run_dir), "%s", run ? run : j->dir);
 	else
 		fs_remove_tree(j->dir, NULL);
-	line = sweep_to_json(r);
-	json_dumpf(line, s->log, JSON_COMPACT);
-	fputc('\n', s->log);
-	fflush(s->log);
-	json_decref(line);
+	rc = write_line(s, sweep_to_json(r), into);
 	sweep_print_line(stdout, r);
 	proc_free(j->proc);
 	j->proc = NULL;
@@ -270,6 +274,7 @@ static void finish(struct sweep *s, struct sweep_job *j)
 	free(run);
 	free(path);
 	free(log);
+	return rc;
 }
 
 /* Ctrl-C: each run takes itself down. */
@@ -310,7 +315,8 @@ int sweep_run(struct sweep *s, struct err *e)
 			if (j->proc && !proc_running(j->proc)) {
 				if (tty)
 					fputs("\r\033[K", stdout);
-				finish(s, j);
+				if (finish(s, j, e) < 0)
+					goto failed;
 				running--;
 				done++;
 			}
@@ -318,7 +324,7 @@ int sweep_run(struct sweep *s, struct err *e)
 				next++;
 			if (!j->proc && next < s->n) {
 				if (start(s, j, next++, e) < 0)
-					return -1;
+					goto failed;
 				running++;
 			}
 		}
@@ -344,6 +350,9 @@ int sweep_run(struct sweep *s, struct err *e)
 		return 1;
 	}
 	return 0;
+failed:
+	stop_all(s);
+	return -1;
 }
 
 int sweep_exit_code(const struct sweep *s)

@@ -580,8 +580,12 @@ int load_options(struct load_run *r, int argc, char **argv)
 	const char *password = getenv("MYSQL_PWD");
 	int rc;
 
-	if (password && take(r, "mysql-password", password) < 0)
-		return 2;
+	if (password && strlen(password) >= sizeof(r->ep.password))
+		return options_wrong(&command,
+				     "the environment variable MYSQL_PWD has more than %zu bytes",
+				     sizeof(r->ep.password) - 1);
+	if (password)
+		strcpy(r->ep.password, password);
 	rc = pass(r, argc, argv, true);
 	options_given_release(&r->here); /* the command line overrides the file */
 	if (!rc)

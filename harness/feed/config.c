@@ -183,8 +183,9 @@ int feed_opts_check(const struct feed_opts *o, struct err *e)
 		return err_set(e, ERR_USAGE, 0, "feed: source and sink are the same server, %s:%u",
 			       o->source.host, o->source.port);
 	if (!o->tso_map[0])
-		return err_set(e, ERR_USAGE, 0,
-			       "feed tso_map (--tso-map): the path of the source's commit TSO samples is missing");
+		return err_set(
+			e, ERR_USAGE, 0,
+			"feed tso_map (--tso-map): the path of the source's commit TSO samples is missing");
 	if (!o->start_ts)
 		return err_set(e, ERR_USAGE, 0, "feed start_ts: must be a TSO (a BackupTS)");
 	if (!o->status_path[0])

@@ -528,6 +528,13 @@ static char *base_of(const struct uri *u, const char *region, bool path_style, s
 			    path_style ? "" : ".", region);
 		return strbuf_detach(&base);
 	}
+	if (!strstr(endpoint, "://")) {
+		err_set(e, ERR_USAGE, 0,
+			"store s3://%s: the endpoint '%.80s' must be http://host:port or "
+			"https://host:port",
+			u->host, endpoint);
+		return NULL;
+	}
 	if (uri_parse(&ep, endpoint, e) < 0) {
 		err_wrap(e, "store s3://%s: endpoint", u->host);
 		return NULL;

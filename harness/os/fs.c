@@ -454,7 +454,8 @@ int fs_may_mkdir(const char *path, struct err *e)
 	if (stat(there, &st) == 0 && !S_ISDIR(st.st_mode))
 		errno = ENOTDIR;
 	if (errno || access(there, W_OK | X_OK) < 0)
-		rc = err_sys(e, "create directory %s: %s", path, there);
+		rc = strcmp(path, there) ? err_sys(e, "create directory %s: %s", path, there)
+					 : err_sys(e, "directory %s", path);
 	free(there);
 	return rc;
 }

@@ -158,8 +158,9 @@ static void no_field(lua_State *L, const char *what, const char *name, const str
 		names[n++] = f->name;
 	}
 	meant = nearest(name, names, n);
-	lua_usage(L, meant ? "%s: unknown field '%s': did you mean '%s'?"
-			   : "%s: unknown field '%s' (known: %s)",
+	lua_usage(L,
+		  meant ? "%s: unknown field '%s': did you mean '%s'?"
+			: "%s: unknown field '%s' (known: %s)",
 		  what, name, meant ? meant : known);
 }
 

@@ -147,7 +147,7 @@ wait $own
 [ $? != 0 ] && grep -q 'shard 2 was killed: what it did after' "$scratch/own/out" && ok || bad "a killed shard is not told: $(cat "$scratch/own/out")"
 
 # ---- one that stands still for a while: its step is unknown, and held once more
-search late --hold 20s --max-rate 20 --shards 2
+hold=20s search late --max-rate 20 --shards 2
 wait_for 120 order late 000003 || bad "no step began: $(cat "$scratch/late/out")"
 late=$(shard_pid late 1/2)
 kill -STOP "$late"

@@ -36,6 +36,15 @@ for columns in 50 80; do
 	[ -z "$wide" ] && ok || bad "$columns columns: a line of the summary is wider: $wide"
 	bare | grep -aq '^PASS 1 check, 0 failed' && ok || bad "$columns columns: no verdict: $(bare)"
 done
+script -qec "stty cols 40 rows 24; $DRTEST run --help" /dev/null </dev/null >"$scratch/help" 2>&1
+wide=$(tr -d '\r' <"$scratch/help" | grep -aE '^.{41,}')
+[ -z "$wide" ] && grep -q '^  --max-rto TIME' "$scratch/help" && ok || bad "40 columns: a line of the help is wider: $wide"
+for command in "list" "run $scratch/quiet.lua --store file --out $out"; do # a reader who has seen enough is no failure; a full disk is one
+	# shellcheck disable=SC2086
+	"$DRTEST" $command 2>"$scratch/err" | head -n 1 >/dev/null
+	[ "${PIPESTATUS[0]}" = 0 ] && [ ! -s "$scratch/err" ] && ok || bad "$command | head -n 1: $(cat "$scratch/err")"
+done
+expect "no /proc" 3 '^drtest: /proc is not mounted: mount' unshare -rm sh -c "mount -t tmpfs none /proc && exec $DRTEST list"
 on_terminal 100 NO_COLOR=
 grep -q $'\x1b\\[32m' "$scratch/tty" && ok || bad "no colors on a terminal"
 expect "plain lines elsewhere" 0 '^ +1 wait with a name' "$DRTEST" run "$scratch/quiet.lua" --store file --out "$out"

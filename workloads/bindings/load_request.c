@@ -116,7 +116,9 @@ void load_request_read(lua_State *L, struct runtime *r, struct load_request *q)
 		.shards = 1,
 	};
 	if (!lua_istable(L, 1))
-		lua_usage(L, "t:load needs a table: t:load { \"oltp_write_only\", tables = …, rate = … }");
+		lua_usage(
+			L,
+			"t:load needs a table: t:load { \"oltp_write_only\", tables = …, rate = … }");
 	lua_rawgeti(L, 1, 1);
 	if (lua_type(L, -1) != LUA_TSTRING)
 		lua_usage(L,

@@ -315,7 +315,9 @@ static int make(lua_State *L)
 	char *tool;
 
 	if (!lua_istable(L, 1))
-		lua_usage(L, "t:load needs a table: t:load { \"oltp_write_only\", tables = …, rate = … }");
+		lua_usage(
+			L,
+			"t:load needs a table: t:load { \"oltp_write_only\", tables = …, rate = … }");
 	lua_rawgeti(L, 1, 1);
 	name = lua_tostring(L, -1);
 	if (!name || strcmp(name, "oltp_write_only") != 0)
