@@ -44,7 +44,9 @@ struct store *store_open(const char *option, const struct store_opts *o, struct 
 		 !strcmp(u.scheme, "nfs"))
 		s = store_file_open(&u, e);
 	else
-		err_set(e, ERR_USAGE, 0,
+		err_set(e,
+			strstr("gcs gs azblob azure noop", u.scheme) ? ERR_UNSUPPORTED : ERR_USAGE,
+			0,
 			"store %s://: not supported; drtest reads and writes s3://, file://, local:// and nfs://",
 			u.scheme);
 	if (s) {
