@@ -13,6 +13,7 @@
 #include "harness/backup/manifest.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
+#include "harness/sql/checksum.h"
 
 static struct column columns[] = {
 	{ .name = (char *)"id", .sql_type = (char *)"int", .type = COL_LONG },
@@ -73,6 +74,54 @@ static void statements_leave_generated_columns_out(void **unused)
 	assert_non_null(strstr(out.buf, "(`id`,`f`,@v2,`t``x`) SET `e`=CAST(@v2 AS UNSIGNED)"));
 	strbuf_release(&out);
 	format_columns_free(c, n);
+}
+
+/* TiDB's functions read as many characters of a VECTOR as it has dimensions: CRC32(v) of [1,2,3]
+ * and of [1,2,4] are one, and so are their lengths. Each place asks for the whole text of it. */
+static void a_vector_counts_by_its_whole_text(void **unused)
+{
+	static const char whole[] = "CAST(`v` AS CHAR)";
+	struct column of[] = {
+		columns[0],
+		{ .name = (char *)"v",
+		  .sql_type = (char *)"VECTOR(3)",
+		  .flags = COLF_NULLABLE,
+		  .charset = (char *)"binary" },
+	};
+	struct table_schema t = {
+		.db = (char *)"d", .table = (char *)"t", .columns = of, .n_columns = 2, .handle = -1
+	};
+	struct strbuf out = STRBUF_INIT, bare = STRBUF_INIT;
+	struct carried_column *c;
+	size_t n, seen = 0;
+
+	(void)unused;
+	format_select(&out, &t);
+	assert_string_equal(out.buf, "SELECT `id`,CAST(`v` AS CHAR) FROM `d`.`t`");
+	n = format_columns(&t, &c);
+	assert_int_equal(n, 2);
+	assert_int_equal(c[1].as, CARRY_UTF8);
+	format_columns_free(c, n);
+
+	strbuf_reset(&out);
+	checksum_select_list(&out, &t);
+	checksum_find_unread(&out, &t);
+	checksum_row_list(&out, &t);
+	for (const char *p = out.buf; *p;) {
+		bool is_whole = !strncmp(p, whole, sizeof(whole) - 1);
+
+		seen += is_whole;
+		if (is_whole)
+			p += sizeof(whole) - 1;
+		else
+			strbuf_addch(&bare, *p++);
+	}
+	assert_in_range(seen, 8, 100); /* length and text, of both sums, in each place */
+	/* what else there is of it asks for NULL */
+	for (const char *p = bare.buf; (p = strstr(p, "`v`")); p++)
+		assert_memory_equal(p - 7, "ISNULL(`v`)", 11);
+	strbuf_release(&out);
+	strbuf_release(&bare);
 }
 
 static void a_line_becomes_insert_values_or_is_refused(void **unused)
@@ -213,6 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_row_is_one_line_whatever_is_in_it),
 		cmocka_unit_test(statements_leave_generated_columns_out),
+		cmocka_unit_test(a_vector_counts_by_its_whole_text),
 		cmocka_unit_test(a_line_becomes_insert_values_or_is_refused),
 		cmocka_unit_test(plain_keys_are_built_after_the_load),
 		cmocka_unit_test(a_manifest_comes_back_and_no_damaged_byte_passes),
