@@ -216,7 +216,7 @@ static bool load_value(struct strbuf *out, const struct row_layout_column *c,
 
 static bool load_row(struct strbuf *out, const struct merge_change *c)
 {
-	uint32_t at = 0;
+	uint32_t at = 0, fields = 0;
 	size_t begin = out->len;
 
 	for (uint32_t i = 0; i < c->shape->n_columns; i++) {
@@ -225,7 +225,7 @@ static bool load_row(struct strbuf *out, const struct merge_change *c)
 		row_layout_image_next(c->image, &at, &v);
 		if (c->shape->columns[i].computed)
 			continue;
-		if (out->len > begin)
+		if (fields++) /* the first may be empty */
 			strbuf_addch(out, '\t');
 		if (!load_value(out, &c->shape->columns[i], &v) ||
 		    out->len - begin > STATEMENT_BYTES)

@@ -315,10 +315,10 @@ void literal_columns_query(struct strbuf *out, const char *db, const char *table
 	sql_add_text(out, table, strlen(table));
 }
 
-/* NULL where none may be, out of range, cut, no such number or text. */
+/* NULL where none may be, fields too few or too many, out of range, cut, no such number or text. */
 static bool is_loss(long code, bool enum_zero)
 {
-	static const long losses[] = { 1048, 1263, 1264, 1292, 1366, 1406 };
+	static const long losses[] = { 1048, 1261, 1262, 1263, 1264, 1292, 1366, 1406 };
 
 	for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++)
 		if (code == losses[i])
