@@ -478,6 +478,33 @@ static void what_another_table_was_or_holds_does_not_stop_a_restore(void **unuse
 	sql_close(t);
 }
 
+/* The server computes it again, in the session of the restore. */
+static void a_stored_column_that_its_session_computed_is_told(void **unused)
+{
+	struct sql *s = test_server_connect(source);
+	struct restore_opts o = { .to = *test_server_endpoint(target), .threads = 2 };
+	struct backup_result r;
+	struct err e = ERR_INIT;
+	char dir[200];
+	struct store *st = fresh_store(dir);
+
+	(void)unused;
+	clean(target);
+	run(s, "CREATE DATABASE odd");
+	run(s,
+	    "CREATE TABLE odd.t (id int primary key, a timestamp null, b date as (date(a)) stored)");
+	run(s, "SET time_zone = '+05:00'");
+	run(s, "INSERT INTO odd.t (id, a) VALUES (1, '2020-01-01 02:00:00')");
+	backup(st, &r);
+	assert_int_equal(restore_run(st, &o, &r, &e), -1);
+	assert_non_null(strstr(e.text, "restore odd.t: the server changed rows"));
+	assert_non_null(strstr(e.text, "a stored generated column"));
+	run(s, "DROP DATABASE odd");
+	clean(target);
+	store_free(st);
+	sql_close(s);
+}
+
 static void what_is_left_out_is_named_and_breaks_no_restore(void **unused)
 {
 	struct sql *s = test_server_connect(source), *t = test_server_connect(target);
@@ -724,6 +751,8 @@ int main(void)
 		cmocka_unit_test_setup(current_rows_of_versioned_tables_and_sequences_come_back,
 				       setup_pair),
 		cmocka_unit_test_setup(what_another_table_was_or_holds_does_not_stop_a_restore,
+				       setup_pair),
+		cmocka_unit_test_setup(a_stored_column_that_its_session_computed_is_told,
 				       setup_pair),
 		cmocka_unit_test_setup(what_is_left_out_is_named_and_breaks_no_restore, setup_pair),
 		cmocka_unit_test_setup(rows_near_the_longest_packet_come_back, setup_pair),
