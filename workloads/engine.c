@@ -16,7 +16,7 @@
 /* timeouts, ends and the start signal are looked at this often */
 #define TICK_NS 10000000ll
 #define START_TICK_NS 1000000ll /* before the start signal */
-#define FLUSH_TICKS 5 /* ledgers are written at least every 50 ms */
+#define FLUSH_TICKS 5 /* histories, and ledgers, are written every 50 ms */
 #define SECOND_TICKS 100
 /* looks at whether anybody gets through are at least so far apart */
 #define LOOK_NS 900000000ll
@@ -115,8 +115,6 @@ static void tick(struct engine_thread *t, int64_t now, bool flush)
 		struct worker *w = t->worker[i];
 
 		worker_tick(w, now);
-		if (flush && w->ledger && ledger_writer_flush(w->ledger, &e) < 0)
-			engine_error(t->load, &e);
 		if (flush && w->history && history_flush(w->history, &e) < 0)
 			engine_error(t->load, &e);
 	}
@@ -220,6 +218,35 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
+/* A disk that is slow for a moment holds up no transaction: only one that is slow for so long that
+ * a ledger's records get old does (ledger.h). */
+static void *write_ledgers(void *arg)
+{
+	struct load *l = arg;
+	bool ended;
+
+	do {
+		struct err e = ERR_INIT;
+		struct timespec until;
+
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += FLUSH_TICKS * TICK_NS;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000;
+		}
+		pthread_mutex_lock(&l->lock);
+		if (!l->ledgers_ended)
+			pthread_cond_timedwait(&l->ledger_wake, &l->lock, &until);
+		ended = l->ledgers_ended;
+		pthread_mutex_unlock(&l->lock);
+		for (unsigned i = 0; i < l->o.workers; i++)
+			if (ledger_writer_flush(l->worker[i].ledger, &e) < 0)
+				engine_error(l, &e);
+	} while (!ended);
+	return NULL;
+}
+
 /* The worker's side of its thread's Lua state. */
 static void attach(struct engine_thread *t, struct worker *w)
 {
@@ -245,7 +272,7 @@ static void attach(struct engine_thread *t, struct worker *w)
 	w->con_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	script_push_draw(&t->script, &w->draw);
 	w->draw_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-	w->conn.watched_fd = -1;
+	w->conn.watched_fd = w->conn.fd = -1;
 	w->conn.n_stmts = (size_t)t->script.n_statements * (l->o.tables + 1) + 1;
 	if (!w->conn.stmt)
 		w->conn.stmt = xcalloc(w->conn.n_stmts, sizeof(*w->conn.stmt));
@@ -269,22 +296,48 @@ static int thread_open(struct engine_thread *t, struct err *e)
 }
 
 /* Signals stay with the threads that expect them. */
-static int thread_run(struct engine_thread *t, struct err *e)
+static int start_thread(pthread_t *id, void *(*run)(void *), void *arg, struct err *e)
 {
 	sigset_t all, before;
 	int rc;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	atomic_store(&t->ended, false);
-	rc = pthread_create(&t->id, NULL, thread_main, t);
+	rc = pthread_create(id, NULL, run, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc) {
-		errno = rc;
-		return err_sys(e, "start a load thread");
+	errno = rc;
+	return rc ? err_sys(e, "start a load thread") : 0;
+}
+
+static int threads_run(struct load *l, struct err *e)
+{
+	l->ledgers_ended = false;
+	if (l->ledger_dir) {
+		if (start_thread(&l->ledger_thread, write_ledgers, l, e) < 0)
+			return -1;
+		l->ledger_running = true;
 	}
-	t->running = true;
+	for (unsigned i = 0; i < l->n_threads; i++) {
+		struct engine_thread *t = &l->thread[i];
+
+		atomic_store(&t->ended, false);
+		if (start_thread(&t->id, thread_main, t, e) < 0)
+			return -1;
+		t->running = true;
+	}
 	return 0;
+}
+
+static void join_ledger_thread(struct load *l)
+{
+	if (!l->ledger_running)
+		return;
+	pthread_mutex_lock(&l->lock);
+	l->ledgers_ended = true;
+	pthread_cond_signal(&l->ledger_wake);
+	pthread_mutex_unlock(&l->lock);
+	pthread_join(l->ledger_thread, NULL);
+	l->ledger_running = false;
 }
 
 static int64_t thread_cpu_ns(const struct engine_thread *t)
@@ -336,6 +389,7 @@ int engine_join(struct load *l, struct err *e)
 		t->epoll_fd = -1;
 		script_close(&t->script);
 	}
+	join_ledger_thread(l);
 	return rc;
 }
 
@@ -378,9 +432,8 @@ int engine_start(struct load *l, struct err *e)
 	for (unsigned i = 0; i < l->n_threads; i++)
 		if (thread_open(&l->thread[i], e) < 0)
 			goto out;
-	for (unsigned i = 0; i < l->n_threads; i++)
-		if (thread_run(&l->thread[i], e) < 0)
-			goto out;
+	if (threads_run(l, e) < 0)
+		goto out;
 	while (atomic_load(&l->ready) < l->o.workers) {
 		if (load_error(l, e) < 0)
 			goto out;

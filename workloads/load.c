@@ -111,6 +111,7 @@ static void share_workers(struct load *l)
 struct load *load_new(const struct load_opts *o, struct err *e)
 {
 	const char *rand_type = o->rand_type ? o->rand_type : "special";
+	pthread_condattr_t monotonic;
 	struct load *l;
 
 	if (check_opts(o, e) < 0)
@@ -132,6 +133,10 @@ struct load *load_new(const struct load_opts *o, struct err *e)
 		l->o.backlog_max = LOAD_BACKLOG_MAX;
 	l->pace.even = o->pace == LOAD_EVEN;
 	l->model_con.call.text = (struct strbuf)STRBUF_INIT;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->ledger_wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_mutex_init(&l->model_lock, NULL);
 	rng_seed3(&l->pace.rng, o->seed, 0, o->shard);
@@ -194,6 +199,7 @@ void load_free(struct load *l)
 	free(l->name);
 	free(l->db);
 	free(l->ledger_dir);
+	pthread_cond_destroy(&l->ledger_wake);
 	pthread_mutex_destroy(&l->lock);
 	pthread_mutex_destroy(&l->model_lock);
 	free(l);

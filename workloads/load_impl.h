@@ -102,6 +102,10 @@ struct load {
 	struct worker *worker;
 	struct engine_thread thread[LOAD_THREADS_MAX];
 	unsigned n_threads;
+	/* writes the ledgers; waits for ledgers_ended, under lock */
+	pthread_t ledger_thread;
+	pthread_cond_t ledger_wake;
+	bool ledger_running, ledgers_ended;
 	struct sql_endpoint endpoint;
 	uint16_t cluster;
 	bool started; /* between load_start() and load_stop(); used by the caller's thread */

@@ -22,10 +22,12 @@
 
 struct ledger_writer {
 	int fd;
-	size_t used;       /* bytes in buf */
-	int64_t oldest_ns; /* when the first of them came */
-	struct err failed; /* the first write error; kept until close */
+	pthread_mutex_t writing; /* the file; taken before lock */
+	struct err failed;       /* the first write error; kept until close */
 	char path[PATH_MAX];
+	pthread_mutex_t lock; /* what follows */
+	size_t used;          /* bytes in buf */
+	int64_t oldest_ns;    /* when the first of them came */
 	unsigned char buf[BUFFER_RECORDS * RECORD_BYTES];
 };
 
@@ -117,12 +119,21 @@ static int decode(const unsigned char *p, struct ledger_record *r)
 	return r->outcome >= TXN_ACKED && r->outcome <= TXN_UNKNOWN && r->seq > 0 ? 0 : -1;
 }
 
+static void writer_free(struct ledger_writer *w)
+{
+	pthread_mutex_destroy(&w->writing);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
 struct ledger_writer *ledger_writer_open(const char *dir, uint32_t worker, struct err *e)
 {
 	struct ledger_writer *w = xcalloc(1, sizeof(*w));
 	struct stat st;
 
 	w->fd = -1;
+	pthread_mutex_init(&w->writing, NULL);
+	pthread_mutex_init(&w->lock, NULL);
 	if (snprintf(w->path, sizeof(w->path), "%s/worker-%04u.ledger", dir, worker) >=
 	    (int)sizeof(w->path)) {
 		err_set(e, ERR_USAGE, 0, "ledger directory %s: the name is too long", dir);
@@ -143,16 +154,24 @@ struct ledger_writer *ledger_writer_open(const char *dir, uint32_t worker, struc
 failed:
 	if (w->fd >= 0)
 		close(w->fd);
-	free(w);
+	writer_free(w);
 	return NULL;
 }
 
-static void write_out(struct ledger_writer *w)
+static int write_out(struct ledger_writer *w, struct err *e)
 {
-	size_t done = 0;
+	unsigned char out[sizeof(w->buf)];
+	size_t done = 0, all;
+	int rc;
 
-	while (done < w->used && w->failed.kind == ERR_NONE) {
-		ssize_t n = write(w->fd, w->buf + done, w->used - done);
+	pthread_mutex_lock(&w->writing);
+	pthread_mutex_lock(&w->lock);
+	all = w->used;
+	memcpy(out, w->buf, all);
+	w->used = 0;
+	pthread_mutex_unlock(&w->lock);
+	while (done < all && w->failed.kind == ERR_NONE) {
+		ssize_t n = write(w->fd, out + done, all - done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -161,29 +180,32 @@ static void write_out(struct ledger_writer *w)
 		else
 			done += (size_t)n;
 	}
-	w->used = 0;
+	rc = w->failed.kind == ERR_NONE ? 0 : -1;
+	if (rc < 0 && e)
+		*e = w->failed;
+	pthread_mutex_unlock(&w->writing);
+	return rc;
 }
 
 void ledger_writer_add(struct ledger_writer *w, const struct ledger_record *r)
 {
 	int64_t now = clock_mono_ns();
+	bool due;
 
+	pthread_mutex_lock(&w->lock);
 	if (!w->used)
 		w->oldest_ns = now;
 	encode(w->buf + w->used, r);
 	w->used += RECORD_BYTES;
-	if (w->used == sizeof(w->buf) || now - w->oldest_ns >= FLUSH_AGE_NS)
-		write_out(w);
+	due = w->used == sizeof(w->buf) || now - w->oldest_ns >= FLUSH_AGE_NS;
+	pthread_mutex_unlock(&w->lock);
+	if (due)
+		write_out(w, NULL);
 }
 
 int ledger_writer_flush(struct ledger_writer *w, struct err *e)
 {
-	write_out(w);
-	if (w->failed.kind == ERR_NONE)
-		return 0;
-	if (e)
-		*e = w->failed;
-	return -1;
+	return write_out(w, e);
 }
 
 int ledger_writer_close(struct ledger_writer *w, struct err *e)
@@ -195,7 +217,7 @@ int ledger_writer_close(struct ledger_writer *w, struct err *e)
 	rc = ledger_writer_flush(w, e);
 	if (close(w->fd) < 0 && rc == 0)
 		rc = err_sys(e, "close ledger %s", w->path);
-	free(w);
+	writer_free(w);
 	return rc;
 }
 

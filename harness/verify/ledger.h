@@ -31,12 +31,13 @@ struct ledger_record {
 	uint64_t position;
 };
 
-struct ledger_writer; /* one worker's file; use from that worker's thread */
+struct ledger_writer; /* one worker's file */
 /* DIR/worker-NNNN.ledger; appends */
 struct ledger_writer *ledger_writer_open(const char *dir, uint32_t worker, struct err *e);
-/* errors are kept */
+/* From that worker's thread alone. Writes only what is 0.1 s old, or more than 128 records: so far
+ * behind a record may be lost with the process, when nobody flushes. Errors are kept. */
 void ledger_writer_add(struct ledger_writer *w, const struct ledger_record *r);
-int ledger_writer_flush(struct ledger_writer *w, struct err *e);
+int ledger_writer_flush(struct ledger_writer *w, struct err *e); /* from any thread */
 int ledger_writer_close(struct ledger_writer *w, struct err *e);
 
 /* All records of a directory, file by file (each file in sequence order). A torn or corrupt tail
