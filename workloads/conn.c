@@ -1,6 +1,7 @@
 #include "workloads/conn.h"
 
 #include <errmsg.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/sql/login.h"
 #include "workloads/outcome.h"
+#include "workloads/wire.h"
 
 #define CONNECT_TIMEOUT_S 5u
 /* An outcome is what the server says, not what a time-out guesses. It may take its time: a lock
@@ -20,6 +22,9 @@
 /* packets, and keep-alive probes, that no machine acknowledges */
 #define UNANSWERED_MS 20000
 #define KEEPALIVE_S 5
+#define ANSWER_BYTES 256 /* room for one read of an answer */
+/* arguments' and a text's bytes: beyond, a packet would have to be cut */
+#define PACKET_BYTES_MAX ((size_t)8 << 20)
 
 static void end(struct conn *l, bool ok, int code, const char *text)
 {
@@ -33,8 +38,7 @@ static void end(struct conn *l, bool ok, int code, const char *text)
 	}
 }
 
-/* "0-1-42": the last number. MariaDB tells it in the OK packet of COMMIT when last_gtid is tracked.
- */
+/* MariaDB tells it in the OK packet of COMMIT when last_gtid is tracked. */
 static void note_gtid(struct conn *l)
 {
 	const char *data;
@@ -48,13 +52,8 @@ static void note_gtid(struct conn *l)
 	     more == 0;
 	     more = mysql_session_track_get_next(l->m, SESSION_TRACK_SYSTEM_VARIABLES, &data, &n)) {
 		if (value_next) {
-			uint64_t seq = 0;
-			size_t at = n;
+			uint64_t seq = wire_gtid(data, n);
 
-			while (at > 0 && data[at - 1] >= '0' && data[at - 1] <= '9' && n - at < 19)
-				at--;
-			for (; at < n; at++)
-				seq = seq * 10 + (uint64_t)(data[at] - '0');
 			if (seq)
 				l->last_gtid = seq;
 			value_next = false;
@@ -92,6 +91,9 @@ static void check_connected(struct conn *l)
 		end(l, false, CR_SSL_CONNECTION_ERROR, e.text);
 	} else {
 		watch_the_peer(l);
+		l->fd = mysql_get_socket(l->m);
+		l->hung_up = false;
+		l->plain_text = !mysql_get_ssl_cipher(l->m) && !l->m->net.compress;
 		end(l, true, 0, NULL);
 	}
 }
@@ -228,11 +230,130 @@ static void statement_failed(struct conn *l, int code, const char *text)
 	step_conn(l, mysql_stmt_close_start(&l->ret_bool, l->current));
 }
 
+/* ---- commands over the socket ---- */
+
+/* Of a command that was begun nobody knows whether the server has it. */
+static void command_lost(struct conn *l, const char *why)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "Lost connection to server during query (%s)", why);
+	end(l, false, CR_SERVER_LOST, text);
+}
+
+static void await(struct conn *l, int what)
+{
+	l->wait = what | MYSQL_WAIT_TIMEOUT;
+	l->timeout_ns = clock_mono_ns() + READ_TIMEOUT_S * INT64_C(1000000000);
+}
+
+static void read_command_answer(struct conn *l)
+{
+	struct wire_answer a;
+	int whole = 0;
+
+	do {
+		ssize_t n;
+		size_t room;
+
+		strbuf_grow(&l->in, ANSWER_BYTES);
+		room = l->in.alloc - l->in.len - 1;
+		n = recv(l->fd, l->in.buf + l->in.len, room, MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			await(l, MYSQL_WAIT_READ);
+			return;
+		}
+		if (n <= 0) {
+			command_lost(l, n ? strerror(errno) : "it was closed");
+			return;
+		}
+		l->in.len += (size_t)n;
+		whole = wire_answer((const unsigned char *)l->in.buf, l->in.len,
+				    l->m->server_capabilities & CLIENT_SESSION_TRACKING, &a);
+	} while (!whole);
+	if (whole < 0) {
+		end(l, false, CR_MALFORMED_PACKET, "the server's answer is none to this command");
+	} else if (a.code && l->op == LINK_EXECUTE_COMMAND) {
+		statement_failed(l, a.code, a.text);
+	} else if (a.code) {
+		end(l, false, a.code, a.text);
+	} else {
+		l->affected = a.affected;
+		if (a.gtid)
+			l->last_gtid = a.gtid;
+		l->results = 1;
+		end(l, true, 0, NULL);
+	}
+}
+
+static void send_command(struct conn *l)
+{
+	while (l->sent < l->out.len) {
+		ssize_t n = send(l->fd, l->out.buf + l->sent, l->out.len - l->sent,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != EAGAIN) {
+			command_lost(l, strerror(errno));
+			return;
+		}
+		if (n < 0) {
+			await(l, MYSQL_WAIT_WRITE);
+			return;
+		}
+		l->sent += (size_t)n;
+	}
+	if (l->hung_up)
+		read_command_answer(l);
+	else
+		await(l, MYSQL_WAIT_READ); /* it can't be there yet: nobody asks the kernel */
+}
+
+static void continue_command(struct conn *l, int ready)
+{
+	if (!(ready & (MYSQL_WAIT_READ | MYSQL_WAIT_WRITE)))
+		command_lost(l, "no answer in time");
+	else if (l->sent < l->out.len)
+		send_command(l);
+	else
+		read_command_answer(l);
+}
+
+static void start_command(struct conn *l, enum conn_op op)
+{
+	l->op = op;
+	l->sent = l->results = 0;
+	l->gave_rows = false;
+	strbuf_reset(&l->in);
+	send_command(l);
+}
+
+void conn_command(struct conn *l, const char *text, size_t n)
+{
+	if (!l->plain_text || n >= PACKET_BYTES_MAX) {
+		conn_query(l, text, n);
+		return;
+	}
+	wire_query(&l->out, text, n);
+	start_command(l, LINK_COMMAND);
+}
+
+/* ---- */
+
 static void start_execute(struct conn *l)
 {
 	/* the library copies it; what it points to is the call's */
 	MYSQL_BIND bind[SCRIPT_ARGS_MAX];
 
+	if (l->plain_text && l->call->plain && l->call->text.len < PACKET_BYTES_MAX &&
+	    l->current->param_count == l->call->n_args) {
+		wire_execute(&l->out, l->current->stmt_id, l->call);
+		start_command(l, LINK_EXECUTE_COMMAND);
+		return;
+	}
 	memset(bind, 0, sizeof(*bind) * l->call->n_args);
 	for (unsigned i = 0; i < l->call->n_args; i++) {
 		struct con_arg *a = &l->call->arg[i];
@@ -332,7 +453,7 @@ static void step_conn(struct conn *l, int wait)
 		l->current = NULL;
 		l->op = LINK_NONE;
 		return;
-	case LINK_NONE: return;
+	default: return; /* commands have their own */
 	}
 }
 
@@ -355,6 +476,8 @@ void conn_continue(struct conn *l, int ready)
 	case LINK_CLOSE_STMT:
 		step_conn(l, mysql_stmt_close_cont(&l->ret_bool, l->current, ready));
 		return;
+	case LINK_COMMAND:
+	case LINK_EXECUTE_COMMAND: continue_command(l, ready); return;
 	case LINK_NONE: return;
 	}
 }
@@ -429,12 +552,14 @@ void conn_close(struct conn *l)
 	l->current = NULL;
 	l->op = LINK_NONE;
 	l->wait = 0;
-	l->watched_fd = -1;
+	l->watched_fd = l->fd = -1;
 }
 
 void conn_release(struct conn *l)
 {
 	strbuf_release(&l->sql_text);
+	strbuf_release(&l->out);
+	strbuf_release(&l->in);
 	strbuf_release(&l->rows.bytes);
 	free(l->rows.cell);
 	free(l->stmt);

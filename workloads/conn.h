@@ -1,5 +1,6 @@
 /* One connection over the client library's non-blocking calls: an operation is started, then
- * continued whenever its socket is ready, until it is done. Nothing here waits. */
+ * continued whenever its socket is ready, until it is done. Nothing here waits. Commands without
+ * rows in their answer go over its socket directly (wire.h), where that is in plain text. */
 #ifndef WORKLOADS_CONN_H
 #define WORKLOADS_CONN_H
 
@@ -31,7 +32,9 @@ enum conn_op {
 	LINK_PREPARE,
 	LINK_EXECUTE,
 	LINK_STORE_STMT,
-	LINK_CLOSE_STMT
+	LINK_CLOSE_STMT,
+	LINK_COMMAND,        /* over the socket */
+	LINK_EXECUTE_COMMAND /* the same, of a prepared statement */
 };
 struct conn {
 	MYSQL *m; /* NULL: not connected */
@@ -60,17 +63,23 @@ struct conn {
 	struct con_call *call;               /* the call being executed */
 	const struct sql_endpoint *endpoint; /* of conn_connect(): the caller's, and lives on */
 	struct strbuf sql_text;
+	bool plain_text; /* the socket carries the protocol as it is: no TLS, not compressed */
+	struct strbuf out, in; /* a command, its answer */
+	size_t sent;
+	bool hung_up; /* the socket's end was seen, which is told once: no read may wait for it */
 	MYSQL *ret_m;
 	MYSQL_RES *ret_res;
 	my_bool ret_bool;
 	int ret;
-	int watched_fd; /* watched_fd: -1 none */
+	int fd, watched_fd; /* -1: not connected, none */
 };
 
 /* Each starts an operation: `wait` tells whether it is already done. */
 /* multi: several statements in one query */
 void conn_connect(struct conn *l, const struct sql_endpoint *ep, const char *db, bool multi);
 void conn_query(struct conn *l, const char *text, size_t n); /* text must live until it is done */
+/* The same, of one statement whose answer has no rows. */
+void conn_command(struct conn *l, const char *text, size_t n);
 /* prepares it first where that is new */
 void conn_execute(struct conn *l, size_t slot, const char *sql, struct con_call *call);
 void conn_continue(struct conn *l, int ready);

@@ -198,9 +198,11 @@ static void *thread_main(void *arg)
 		n = wait_events(t->epoll_fd, ev, wake > now ? wake - now : 0);
 		for (int i = 0; i < n; i++) {
 			struct worker *w = ev[i].data.ptr;
+			bool hung_up = ev[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
 
+			w->conn.hung_up |= hung_up;
 			worker_ready(w, wait_bits(ev[i].events, w->conn.wait));
-			if (ev[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+			if (hung_up)
 				worker_hung_up(w);
 		}
 		now = clock_mono_ns();

@@ -170,6 +170,7 @@ static int l_execute(lua_State *L)
 	call->table = st->per_table ? (uint32_t)check_whole(L, arg++) : 0;
 	call->n_args = st->n_args;
 	call->rows = st->rows;
+	call->plain = st->plain;
 	strbuf_reset(&call->text);
 	if ((unsigned)(lua_gettop(L) - arg + 1) != st->n_args)
 		return luaL_error(L, "statement %s needs %d values, not %d", st->name,

@@ -88,6 +88,16 @@ static int refuse_script(struct err *e, const struct script *s, const char *what
 	return err_set(e, ERR_USAGE, 0, "load %s: %s", s->name, what);
 }
 
+static bool is_plain(const char *sql)
+{
+	static const char *const verbs[] = { "INSERT ", "UPDATE ", "DELETE ", "REPLACE " };
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strncasecmp(sql, verbs[i], strlen(verbs[i])) == 0)
+			return !strcasestr(sql, "RETURNING");
+	return false;
+}
+
 /* { "SQL", effect = "add_k", args = { "id" } } on top of the stack */
 static int read_statement(struct script *s, struct script_statement *st, struct err *e)
 {
@@ -113,6 +123,7 @@ static int read_statement(struct script *s, struct script_statement *st, struct 
 			       "load %s: statement %s has %u arguments; at most %d are possible",
 			       s->name, st->name, st->n_args, SCRIPT_ARGS_MAX);
 	st->reads = strncasecmp(sql, "SELECT", 6) == 0;
+	st->plain = is_plain(sql);
 	lua_getfield(L, -1, "rows");
 	st->rows = lua_toboolean(L, -1);
 	lua_pop(L, 1);

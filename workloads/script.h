@@ -26,6 +26,7 @@ struct script_statement {
 	unsigned n_args; /* question marks */
 	bool rows;       /* `rows = true`: event() gets the rows it reads */
 	bool reads;      /* a SELECT: counted as a read */
+	bool plain;      /* an INSERT, UPDATE, DELETE or REPLACE that returns no rows */
 	bool audited;    /* the model knows its effect */
 	enum audit_op_kind effect;
 	enum arg_role role[SCRIPT_ARGS_MAX];
@@ -52,7 +53,8 @@ struct con_call {
 	unsigned statement; /* CON_EXECUTE: its index in script.statement */
 	uint32_t table;
 	unsigned n_args;
-	bool rows; /* event() gets the rows it reads */
+	bool rows;  /* event() gets the rows it reads */
+	bool plain; /* as script_statement's */
 	struct con_arg {
 		bool is_text;
 		int64_t number;

@@ -99,12 +99,13 @@ static void watch(struct worker *w)
 	struct conn *k = &w->conn;
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET,
 				  .data.ptr = w };
-	int fd = mysql_get_socket(k->m);
+	int fd;
 
+	if (k->fd >= 0 && k->fd == k->watched_fd)
+		return;
+	fd = mysql_get_socket(k->m);
 	if (fd < 0)
 		return; /* the timeout wakes it */
-	if (fd == k->watched_fd && w->phase != PHASE_CONNECT)
-		return;
 	/* while it connects, the library may have closed one socket and opened another, even with
 	 * the same number */
 	if (epoll_ctl(w->thread->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
@@ -283,7 +284,7 @@ static void event_failed(struct worker *w, bool at_commit)
 		/* 1205 rolls back the statement alone; a COMMIT of unknown end is over either way
 		 */
 		w->phase = PHASE_ROLLBACK;
-		conn_query(k, "ROLLBACK", 8);
+		conn_command(k, "ROLLBACK", 8);
 	} else {
 		hard_error(w, at_commit ? "COMMIT" : "transaction", k->code, k->text);
 		worker_end(w);
@@ -328,7 +329,7 @@ static void start_commit(struct worker *w)
 {
 	assert(w->in_txn && !w->committed);
 	w->phase = PHASE_COMMIT;
-	conn_query(&w->conn, "COMMIT", 6);
+	conn_command(&w->conn, "COMMIT", 6);
 }
 
 static void packet_add(struct worker *w, const char *text, size_t n)
@@ -399,12 +400,12 @@ static void start_call(struct worker *w)
 		return;
 	switch (c->verb) {
 	case CON_BEGIN:
-		w->in_txn = true;
-		conn_query(k, c->text.buf, c->text.len);
-		return;
 	case CON_ROLLBACK:
+		w->in_txn |= c->verb == CON_BEGIN;
+		conn_command(k, c->text.buf, c->text.len);
+		return;
 	case CON_QUERY:
-		w->wrote |= c->verb == CON_QUERY;
+		w->wrote = true;
 		conn_query(k, c->text.buf, c->text.len);
 		return;
 	case CON_EXECUTE: {
@@ -416,7 +417,7 @@ static void start_call(struct worker *w)
 		if (l->o.protocol == LOAD_TEXT) {
 			strbuf_reset(&w->packet);
 			sqltext_add(&w->packet, k->m, st, c);
-			conn_query(k, w->packet.buf, w->packet.len);
+			(st->plain ? conn_command : conn_query)(k, w->packet.buf, w->packet.len);
 			return;
 		}
 		if (!k->stmt[slot])
@@ -433,6 +434,7 @@ static void start_call(struct worker *w)
 		add(&w->statements, 1);
 		w->phase = PHASE_LEDGER_ROW;
 		w->ledger_call.n_args = 2;
+		w->ledger_call.plain = true;
 		w->ledger_call.arg[0] = (struct con_arg){ .number = w->number };
 		w->ledger_call.arg[1] = (struct con_arg){ .number = (int64_t)w->seq };
 		conn_execute(k, k->n_stmts - 1, LEDGER_SQL, &w->ledger_call);
