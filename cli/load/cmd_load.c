@@ -15,7 +15,10 @@
 #define PREPARE_MS (24 * 3600 * 1000ll)
 #define STOP_MS 10000
 #define INSIST_NS INT64_C(10000000000)
-#define QUIET_ROUNDS 100
+#define QUIET_LOOK_NS 200000000
+/* how often it is looked whether the search gives another rate, and whether the load has ended */
+#define FOLLOW_MS 2
+#define LOOK_MS 20
 
 /* An endless loop in Lua, in prepare() or while the load is read, does not notice the cancellation:
  * a second signal some time after the first one ends the process. */
@@ -119,6 +122,19 @@ static struct timetable plan_times(const struct load_run *r)
 	return t;
 }
 
+/* To the next moment of the timetable, but not longer than LOOK_MS: a load's threads should have
+ * the processors, and each look takes some of their time. */
+static int64_t until_next_ms(const struct timetable *t, int64_t now_ns)
+{
+	int64_t next = t->warm_ns < t->next_ns ? t->warm_ns : t->next_ns;
+	int64_t left;
+
+	if (t->end_ns < next)
+		next = t->end_ns;
+	left = (next - now_ns) / 1000000 + 1;
+	return left < LOOK_MS ? left : LOOK_MS;
+}
+
 /* Returns when the time is over, all workers have ended, a signal arrives, or the search ends the
  * run, and sets t->end_ns to that moment. -1 with *why: the search can't be followed any more. */
 static int watch_load(const struct load_run *r, struct load *l, struct timetable *t,
@@ -128,7 +144,7 @@ static int watch_load(const struct load_run *r, struct load *l, struct timetable
 		r->follow ? follower_new(r->rendezvous, &r->o, l, t->start_ns, why) : NULL;
 	int led = r->follow && !search ? -1 : 0;
 	bool quiet = false;
-	unsigned rounds = 0;
+	int64_t quiet_ns = 0;
 
 	while (!led && clock_mono_ns() < t->end_ns && load_running(l) && !clock_cancelled()) {
 		int64_t at = clock_mono_ns();
@@ -142,11 +158,13 @@ static int watch_load(const struct load_run *r, struct load *l, struct timetable
 			print_interval(r, l, t->start_ns, &m->now, &m->before, &m->span);
 			t->next_ns += t->step_ns;
 		}
-		if (++rounds % QUIET_ROUNDS == 0)
+		if (at >= quiet_ns) {
 			tell_quiet(r, l, &quiet);
+			quiet_ns = at + QUIET_LOOK_NS;
+		}
 		if (search)
 			led = follower_look(search, why);
-		pause_ms(2, deadline_in_ms(1000));
+		pause_ms(search ? FOLLOW_MS : until_next_ms(t, at), deadline_in_ms(1000));
 	}
 	m->all_lost = !load_running(l) && !r->o.events;
 	t->end_ns = clock_mono_ns();
