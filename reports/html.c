@@ -228,7 +228,16 @@ static void add_alerts(const struct run_model *m, struct strbuf *out)
 	size_t i;
 	json_t *v;
 
-	if (m->error[0]) {
+	if (m->verdict == OUTCOME_INTERRUPTED && m->ended) {
+		const char *end = strstr(m->error, ": interrupted");
+		char *step = xstrndup(m->error, end ? (size_t)(end - m->error) : 0);
+
+		strbuf_addf(out, "<p class=\"alert warn\"><b>The run was interrupted%s",
+			    *step ? " in " : "");
+		text_html(out, step);
+		strbuf_addstr(out, ".</b> What is missing proves nothing.</p>\n");
+		free(step);
+	} else if (m->error[0]) {
 		strbuf_addf(out, "<p class=\"alert%s\"><b>%s.</b> ", m->ended ? "" : " warn",
 			    m->ended ? "The run ended with an error" : "This report is incomplete");
 		text_html(out, m->error);

@@ -79,10 +79,8 @@ static void add_row(const struct suite_entry *entry, const struct run_model *m, 
 	const char *base = entry->run_dir ? strrchr(entry->run_dir, '/') : NULL;
 	char n[TEXT_NUMBER];
 
-	strbuf_addf(
-		out,
-		"<tr><td class=\"beside\"><span class=\"tag %s\">%s</span></td><td class=\"beside\">",
-		outcome_name(m->verdict), outcome_name(m->verdict));
+	strbuf_addf(out, "<tr><td class=\"beside\"><span class=\"tag %s\">%s</span></td><td>",
+		    outcome_name(m->verdict), outcome_name(m->verdict));
 	if (entry->run_dir) {
 		strbuf_addstr(out, "<a href=\"../");
 		text_html(out, base ? base + 1 : entry->run_dir);

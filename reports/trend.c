@@ -203,7 +203,8 @@ static void add_groups(const struct run_row *runs, size_t n, struct strbuf *data
 		strbuf_addf(out, "<section class=\"trends\" id=\"kind-%zu\"><h2>", kinds);
 		strbuf_addf(toc, "<li><a href=\"#kind-%zu\">", kinds);
 		text_html(toc, runs[i].scenario);
-		strbuf_addf(toc, "</a> <span class=\"dim\">%zu of %zu passed;", pass, k);
+		strbuf_addf(toc, "</a> <span class=\"dim\">%zu of %zu passed%s", pass, k,
+			    runs[i].options[0] == '{' && runs[i].options[1] == '}' ? "" : ";");
 		options_text(runs[i].options, toc);
 		strbuf_addstr(toc, "</span></li>\n");
 		text_html(out, runs[i].scenario);

@@ -67,6 +67,16 @@ browse "$dir/cut/report.html"
 quiet "a run that was cut off: nothing on the console"
 has "a run that was cut off: says so" 'This report is incomplete'
 
+cat >"$dir/broken.lua" <<'L'
+return require "drtest.scenario" { name = "broken", run = function(t) if not t:planning() then error(("what went wrong "):rep(20)) end end }
+L
+echo 'return { suite = "night", runs = { { "broken", seeds = { 1 } } } }' >"$dir/night.lua"
+"$drtest" suite "$dir/night.lua" --out "$dir/nights" -- --store file --on local >/dev/null 2>&1
+page=$(echo "$dir"/nights/*-suite-night/suite.html)
+sed -i "s/default-src 'none'/script-src 'unsafe-inline'; &/; s|</body>|<script>var t=document.querySelector('.rows');document.body.setAttribute('data-fits',t.getBoundingClientRect().right<=t.closest('section').getBoundingClientRect().right)</script></body>|" "$page"
+browse "$page"
+has "a suite: a long error hides no figure" 'data-fits="true"'
+
 for i in 1 2 3; do
 	tests/fixtures/run/make "$dir/runs/night$i" $((i == 3 ? 40 : 30)) pass "{\"wall_ms\": 179${i}238592000, \"rto_ms\": 200$i}"
 done

@@ -92,4 +92,4 @@ was capacity to max-rate capacity --plan --to 100
 was feed flush-ms flush-interval feed --source-uri mysql://root@127.0.0.1:1 --flush-ms 2000
 was feed meta-ms meta-flush-interval feed --source-uri mysql://root@127.0.0.1:1 --meta-ms 200
 expect "an old command" 2 '^note: drtest compare is now drtest changes; the next version removes the old name' "$DRTEST" compare "$scratch/none" "$scratch/none"
-expect "a value of an old name is looked at as ever" 2 "^drtest backup: --workers: '0' is not a number from 1 to 64" "$DRTEST" backup --threads 0
+expect "a value of an old name is looked at as ever" 2 "^drtest backup: --workers: '0' is not a whole number from 1 to 64" "$DRTEST" backup --threads 0

@@ -13,5 +13,5 @@ t = json.load(open(sys.argv[1]))
 assert t['good'] and t['planted'] >= 100 and len(t['defects']) >= 45
 assert all(d['caught'] == (0 if d['harmless'] else d['planted']) and d['planted'] > 0 for d in t['defects'])
 P
-expect "a wrong option is said" 2 'not a number from 1 to 1000' "$DRTEST" selftest --seeds 0
+expect "a wrong option is said" 2 'not a whole number from 1 to 1000' "$DRTEST" selftest --seeds 0
 expect "the product has no fault points" 2 'no failpoints' "$DRTEST" selftest --faults 1

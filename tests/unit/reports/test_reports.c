@@ -508,6 +508,16 @@ static void a_journal_that_was_cut_gives_a_report_as_far_as_it_goes(void **unuse
 	}
 }
 
+static void an_interrupted_run_is_no_error(void **unused)
+{
+	(void)unused;
+	write_run();
+	write_end("interrupted", "step 2, load: interrupted");
+	make();
+	holds(&html, "<b>The run was interrupted in step 2, load.</b>");
+	assert_null(strstr(html.buf, "ended with an error"));
+}
+
 static void an_empty_journal_is_a_run_that_proves_nothing(void **unused)
 {
 	struct err e = ERR_INIT;
@@ -770,6 +780,7 @@ int main(void)
 		TEST(a_verdict_that_is_not_understood_is_unknown),
 		TEST(a_run_error_is_a_case_of_its_own),
 		TEST(a_journal_that_was_cut_gives_a_report_as_far_as_it_goes),
+		TEST(an_interrupted_run_is_no_error),
 		TEST(an_empty_journal_is_a_run_that_proves_nothing),
 		TEST(a_damaged_journal_says_where),
 		TEST(hostile_text_is_inert_everywhere),
