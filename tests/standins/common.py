@@ -22,6 +22,12 @@ def fault(name):
             return text
     return None
 
+def asked(text):
+    """Fault asked=FILE: what is asked of the stand-ins from outside, a line each: by SQL, and by what is no GET."""
+    if fault('asked'):
+        with open(fault('asked'), 'a', errors='replace') as f:
+            f.write(' '.join(text.split()) + '\n')
+
 def paced(seconds):
     """How long something takes here that was recorded to take so long."""
     return seconds * float(os.environ.get('STANDIN_PACE', '0.05'))
@@ -104,6 +110,8 @@ def serve_http(host, port, handle):
             path, _, query = self.path.partition('?')
             body = self.rfile.read(int(self.headers.get('Content-Length') or 0))
             status = 200
+            if self.command != 'GET' and not path.startswith('/standin/'):
+                asked('%s %s %s' % (self.command, port, path))
             try:
                 out = handle(self.command, path, query, body)
                 if out is None:
