@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/compare/compare_objects.h"
 #include "harness/compare/compare_plan.h"
+#include "harness/os/fs.h"
 #include "harness/sql/rights.h"
 
 #define FINDINGS_MAX 100
@@ -379,6 +381,7 @@ static int finish_fix(struct compare *c, const char *path, struct err *e)
 
 static int open_fix(struct compare *c, const char *path, struct err *e)
 {
+	char *folder;
 	int fd;
 
 	if (!path)
@@ -387,9 +390,11 @@ static int open_fix(struct compare *c, const char *path, struct err *e)
 	c->fix_deletes = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!c->fix_deletes)
 		return err_sys(e, "create %s", path);
-	c->fix_puts = tmpfile();
+	folder = xstrdup(path);
+	c->fix_puts = fs_nameless_file(dirname(folder), e); /* as large as that file */
+	free(folder);
 	if (!c->fix_puts)
-		return err_sys(e, "temporary file");
+		return -1;
 	fputs("SET NAMES utf8mb4, time_zone = '+00:00', foreign_key_checks = 0, sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';\n",
 	      c->fix_deletes);
 	return 0;

@@ -32,18 +32,19 @@ return require "drtest.scenario" { name = "rehearsal", run = function(t)
   end)
 end }
 L
+calls=open,openat,openat2,creat,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,link,linkat,symlink,symlinkat,connect,bind,sendto,truncate,chmod,fchmodat,chown,fchownat,mknod,mknodat,kill,tkill,tgkill,clone,clone3,fork,vfork
 # The sandbox of the guardian and of the servers (other users) is traced too.
 LIMIT=300 expect "a rehearsal under strace" 0 'PASS' strace -f -qq -s 4096 -o "$scratch/trace" \
-	-e trace=open,openat,openat2,creat,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,link,linkat,symlink,symlinkat,connect,bind,sendto,truncate,chmod,fchmodat,chown,fchownat,mknod,mknodat \
+	-e trace="$calls" \
 	"$DRTEST" run "$scratch/rehearsal.lua" --on local --out "$out" "${store[@]}"
-python3 - "$scratch/trace" "$scratch" "$PWD" >"$scratch/touched" <<'P'
+# touched TRACE PORTS PATH…: what was touched beside these paths and (unless PORTS is "all") these ports of this machine, and whom a signal was sent that is none of its own
+cat >"$scratch/touched.py" <<'P'
 import collections, os, re, sys
-trace, scratch, cwd = sys.argv[1:]
-MAY = [scratch + '/', '/var/tmp/drtest-', '/dev/null', '/dev/shm/', '/proc/self/', '/proc/thread-self/', '/dev/tty']
+trace, ports, paths = sys.argv[1], sys.argv[2], sys.argv[3:]
+MAY = paths + ['/var/tmp/drtest-', '/dev/null', '/dev/shm/', '/proc/self/', '/proc/thread-self/', '/dev/tty']
 written, peers = collections.Counter(), collections.Counter()
-where = collections.defaultdict(lambda: cwd)
 PATH = re.compile(r'^(\d+) +(\w+)\((.*)')
-seen = 0
+seen, own, signals = 0, set(), []
 def calls():
     """The trace's lines; a call that another thread's line cut in two is one again, since its result stands in the second half."""
     begun = {}
@@ -63,6 +64,13 @@ for line in calls():
         continue
     pid, call, rest = m.groups()
     seen += 1
+    own.add(pid)
+    if call in ('clone', 'clone3', 'fork', 'vfork'):
+        own.update(re.findall(r'= (\d+)$', rest.strip()))
+        continue
+    if call in ('kill', 'tkill', 'tgkill'):
+        signals.append((re.match(r'-?(\d+)', rest).group(1), call + ' ' + rest.strip()))
+        continue
     if call in ('connect', 'bind', 'sendto'):
         a = re.search(r'sa_family=AF_(\w+)(.*)', rest)
         if not a:
@@ -74,6 +82,8 @@ for line in calls():
             port = re.search(r'htons\((\d+)\)', more)
             if not (ip.startswith('127.') or ip in ('::1', '::ffff:127.0.0.1')):
                 peers['%s of %s:%s' % (call, ip, port.group(1) if port else '?')] += 1
+            elif ports != 'all' and call == 'connect' and port.group(1) not in ports.split(','):
+                peers['%s of port %s' % (call, port.group(1))] += 1
         elif family == 'UNIX':
             p = re.search(r'sun_path=(@?)"([^"]*)"', more)
             if p and not p.group(1) and not any(p.group(2).startswith(x) for x in MAY) and p.group(2).startswith('/') and 'nscd' not in p.group(2):
@@ -91,10 +101,15 @@ for line in calls():
             continue  # beside what was opened, which is told where it was opened; the working directory is held below
         if not any(path.startswith(x) for x in MAY):
             written['%s %s' % (call, path)] += 1
+for pid, what in signals:
+    if pid not in own:
+        peers[what] += 1
 print('%d calls' % seen)
 for k, n in (written + peers).most_common(30):
     print('outside: %s (%d times)' % (k, n))
 P
+touched() { python3 "$scratch/touched.py" "$@" >"$scratch/touched"; }
+touched "$scratch/trace" all "$scratch/"
 grep -q '^outside' "$scratch/touched" && bad "$(cat "$scratch/touched")" || ok
 [ "$(sed -n 's/ calls$//p' "$scratch/touched")" -gt 500 ] && ok || bad "the trace saw nothing: $(cat "$scratch/touched")"
 # it would have been seen
@@ -103,3 +118,23 @@ tracer=$!
 wait_for 20 grep -q '192\.0\.2\.1' "$scratch/trace" && grep -q drtest-outside "$scratch/trace" && ok || bad "strace does not see what is written and connected"
 kill "$tracer" 2>/dev/null; rm -f /tmp/drtest-outside
 git status --porcelain --ignored=no . 2>/dev/null | grep -q '?? ' && [ -n "$(find . -maxdepth 1 -newer "$scratch/rehearsal.lua" -type f)" ] && bad "something was left in the working directory" || ok
+
+# ---- the shipped rehearsal beside a living pair (stand-ins): the run's folder, the file's store and endpoints, drtest's notes, and no more
+live_pair
+"$scratch/start" scratch $((offset + 2000))
+wait_for 60 test -e "$TIUP_HOME/data/scratch/dsn" || bad "no scratch: $(cat "$scratch/scratch.log")"
+cat >"$scratch/clusters.lua" <<L
+$at_lua
+local primary, secondary, scratch = at($offset), at($((offset + 1000))), at($((offset + 2000)))
+primary.allow = { "backup", "gc" }
+scratch.expendable = true
+return { primary = primary, secondary = secondary, scratch = scratch, store = "file://$scratch/store", redo = "file://$scratch/redo", changefeed = "live" }
+L
+rm -rf "$scratch/trace"
+LIMIT=300 expect "the rehearsal under strace" 0 'PASS' strace -f -qq -s 4096 -o "$scratch/trace" -e trace="$calls" \
+	"$DRTEST" run scenarios/rehearse.lua --on attach --clusters "$scratch/clusters.lua" --out "$scratch/out-of-it"
+ports=
+for o in 0 1000 2000; do for p in 4000 2379 10080 8300; do ports+=$((offset + o + p)),; done; done
+touched "$scratch/trace" "$ports" "$scratch/out-of-it" "$scratch/store/" "$TMPDIR" "$DRTEST_UNDO" "$XDG_CACHE_HOME/"
+grep -q '^outside' "$scratch/touched" && bad "the rehearsal: $(cat "$scratch/touched")" || ok
+[ "$(sed -n 's/ calls$//p' "$scratch/touched")" -gt 300 ] && ok || bad "the trace of the rehearsal saw nothing: $(cat "$scratch/touched")"
