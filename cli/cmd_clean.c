@@ -4,28 +4,38 @@
 
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "harness/base/secret.h"
 #include "harness/cluster/attach/attach.h"
 #include "harness/cluster/ground.h"
 #include "harness/cluster/undo.h"
 #include "harness/run/data_dir.h"
 #include "harness/run/run.h"
 
+static void print(const char *before, const char *what)
+{
+	struct strbuf clean = STRBUF_INIT;
+
+	secret_line(&clean, what);
+	printf("%s%s\n", before, clean.buf);
+	strbuf_release(&clean);
+}
+
 static void print_removed(void *arg, const char *what)
 {
 	(void)arg;
-	printf("removed %s\n", what);
+	print("removed ", what);
 }
 
 static void would_remove(void *arg, const char *what)
 {
 	(void)arg;
-	printf("would remove %s\n", what);
+	print("would remove ", what);
 }
 
 static void print_line(void *arg, const char *what)
 {
 	(void)arg;
-	puts(what);
+	print("", what);
 }
 
 struct request {

@@ -116,6 +116,46 @@ static bool reader_is_gone(void)
 	return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
 }
 
+/* Of names and values from servers and stores: a terminal obeys control characters. */
+static ssize_t write_visible(void *unused, const char *text, size_t n)
+{
+	static unsigned char before; /* a C1 control is two bytes in UTF-8 */
+	char shown[BUFSIZ];
+	size_t m = n < sizeof(shown) ? n : sizeof(shown);
+
+	(void)unused;
+	for (size_t i = 0; i < m; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		shown[i] = (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f ||
+					   (before == 0xc2 && c >= 0x80 && c < 0xa0)
+				   ? '?'
+				   : (char)c;
+		before = c;
+	}
+	return fs_write_all(STDOUT_FILENO, shown, m, NULL) < 0 ? 0 : (ssize_t)m;
+}
+
+/* Not for those that draw: in colours, and lines over lines. */
+static void show_controls(const char *command)
+{
+	static const char *const draw[] = { "run",     "suite",  "sweep",   "capacity",
+					    "gameday", "report", "selftest" };
+	FILE *f;
+
+	for (size_t i = 0; i < sizeof(draw) / sizeof(draw[0]); i++)
+		if (!strcmp(command, draw[i]))
+			return;
+	if (!isatty(STDOUT_FILENO))
+		return;
+	f = fopencookie(NULL, "w", (cookie_io_functions_t){ .write = write_visible });
+
+	if (!f)
+		return;
+	setvbuf(f, NULL, _IOLBF, BUFSIZ);
+	stdout = f;
+}
+
 /* What was printed has arrived; an answer of which the half is missing is no success. */
 static int flush_output(int rc)
 {
@@ -172,7 +212,9 @@ int main(int argc, char **argv)
 		argv[1] = (char *)"changes";
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (!strcmp(argv[1], commands[i].name))
+		if (!strcmp(argv[1], commands[i].name)) {
+			show_controls(argv[1]);
 			return flush_output(commands[i].run(argc - 1, argv + 1));
+		}
 	return refuse_unknown(argv[1]);
 }

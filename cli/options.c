@@ -192,9 +192,10 @@ const struct option_def *option_of_now(const struct command_def *c, const struct
 
 static int help_columns(FILE *out)
 {
+	int fd = out == stdout ? STDOUT_FILENO : fileno(out); /* what stdout is now may have none */
 	struct winsize w;
 
-	return ioctl(fileno(out), TIOCGWINSZ, &w) == 0 && w.ws_col >= 20 && w.ws_col < HELP_COLUMNS
+	return ioctl(fd, TIOCGWINSZ, &w) == 0 && w.ws_col >= 20 && w.ws_col < HELP_COLUMNS
 		       ? w.ws_col
 		       : HELP_COLUMNS;
 }

@@ -22,7 +22,7 @@ static void print_missing(void *arg, const char *what, const char *way_out)
 	struct strbuf clean = STRBUF_INIT;
 
 	(void)arg;
-	secret_redact(&clean, what);
+	secret_line(&clean, what);
 	printf("  missing    %s\n             fix: %s\n", clean.buf, way_out);
 	strbuf_release(&clean);
 }
@@ -32,10 +32,10 @@ static void in_the_way(void *arg, const char *what, const char *way_out)
 	struct strbuf clean = STRBUF_INIT;
 
 	(void)arg;
-	secret_redact(&clean, what);
+	secret_line(&clean, what);
 	printf("  in the way %s\n             fix: ", clean.buf);
 	strbuf_reset(&clean);
-	secret_redact(&clean, way_out);
+	secret_line(&clean, way_out);
 	printf("%s\n", clean.buf);
 	strbuf_release(&clean);
 }
@@ -46,7 +46,7 @@ static void print_state(void *arg, const char *who, const char *what, const char
 	struct strbuf clean = STRBUF_INIT;
 
 	(void)arg;
-	secret_redact(&clean, text);
+	secret_line(&clean, text);
 	printf("  %-10s %-11s %s\n", *who ? who : "-", what, clean.buf);
 	strbuf_release(&clean);
 }

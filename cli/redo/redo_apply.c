@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness/base/secret.h"
 #include "harness/base/clock.h"
 #include "harness/base/uri.h"
 #include "harness/base/xalloc.h"
@@ -82,10 +83,14 @@ static void take_note(void *arg, const char *line)
 {
 	struct report *r = arg;
 
+	struct strbuf clean = STRBUF_INIT;
+
+	secret_line(&clean, line);
 	if (r->o->json)
-		json_array_append_new(r->notes, json_string(line));
+		json_array_append_new(r->notes, json_string(clean.buf));
 	else
-		fprintf(stderr, "%s%s\n", r->shown->terminal ? "\r\033[K" : "", line);
+		fprintf(stderr, "%s%s\n", r->shown->terminal ? "\r\033[K" : "", clean.buf);
+	strbuf_release(&clean);
 }
 
 static void take_warning(void *arg, const char *line)

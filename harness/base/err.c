@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* A peer's message may hold anything: keep the text one printable line. */
-static void one_line(char *text)
+void err_one_line(char *text)
 {
 	for (unsigned char *p = (unsigned char *)text; *p; p++)
 		if (*p < 0x20 || *p == 0x7f)
@@ -26,7 +26,7 @@ int err_set(struct err *e, enum err_kind kind, int code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
-	one_line(e->text);
+	err_one_line(e->text);
 	return -1;
 }
 
@@ -45,7 +45,7 @@ int err_sys(struct err *e, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(e->text);
 	snprintf(e->text + n, sizeof(e->text) - n, ": %s", strerror(why));
-	one_line(e->text);
+	err_one_line(e->text);
 	return -1;
 }
 
@@ -64,7 +64,7 @@ int err_wrap(struct err *e, const char *fmt, ...)
 	if (n < sizeof(text))
 		snprintf(text + n, sizeof(text) - n, ": %s", e->text);
 	memcpy(e->text, text, sizeof(text));
-	one_line(e->text);
+	err_one_line(e->text);
 	return -1;
 }
 

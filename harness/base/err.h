@@ -37,6 +37,9 @@ int err_set(struct err *e, enum err_kind kind, int code, const char *fmt, ...)
 int err_sys(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Puts "context: " before the text that is there. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What comes from outside, in place: control characters (a terminal obeys them, a line feed begins
+ * another line) become blanks. */
+void err_one_line(char *text);
 /* The exit code of a command that ended with this error: 2 usage, 130 cancelled, else 3. */
 int err_exit_code(const struct err *e);
 

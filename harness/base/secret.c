@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "harness/base/err.h"
 #include "harness/base/xalloc.h"
 
 #define KNOWN_MAX 64
@@ -228,7 +229,11 @@ static size_t add_letters(struct strbuf *out, const char *p)
 {
 	size_t n = utf8_char((const unsigned char *)p);
 
-	if (n)
+	if (n == 1 && ((unsigned char)*p < 0x20 || *p == 0x7f) && *p != '\n' && *p != '\t')
+		strbuf_addch(out, ' ');
+	else if (n == 2 && (unsigned char)*p == 0xc2 && (unsigned char)p[1] < 0xa0) /* C1 */
+		strbuf_addch(out, ' ');
+	else if (n)
 		strbuf_add(out, p, n);
 	else
 		strbuf_addch(out, '?');
@@ -284,4 +289,12 @@ void secret_redact(struct strbuf *out, const char *text)
 		}
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+void secret_line(struct strbuf *out, const char *text)
+{
+	size_t begin = out->len;
+
+	secret_redact(out, text);
+	err_one_line(out->buf + begin);
 }

@@ -82,7 +82,11 @@ static void add_finding(void *arg, const char *what, const char *way_out)
 {
 	struct strbuf *s = arg;
 
-	strbuf_addf(s, "  - %s\n    fix: %s\n", what, way_out);
+	strbuf_addstr(s, "  - ");
+	secret_line(s, what);
+	strbuf_addstr(s, "\n    fix: ");
+	secret_line(s, way_out);
+	strbuf_addch(s, '\n');
 }
 
 /* Appends the word, quoted for a shell if necessary. */
@@ -621,16 +625,25 @@ static int ask_the_rules(struct run *r)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_ENV;
 }
 
+static void say_line(const char *before, const char *what)
+{
+	struct strbuf clean = STRBUF_INIT;
+
+	secret_line(&clean, what);
+	fprintf(stderr, "drtest: %s%s\n", before, clean.buf);
+	strbuf_release(&clean);
+}
+
 static void say_undone(void *arg, const char *what)
 {
 	(void)arg;
-	fprintf(stderr, "drtest: %s\n", what);
+	say_line("", what);
 }
 
 static void say_cleaned(void *arg, const char *what)
 {
 	(void)arg;
-	fprintf(stderr, "drtest: removed what an earlier run left when it died: %s\n", what);
+	say_line("removed what an earlier run left when it died: ", what);
 }
 
 int run_scenario(const struct run_opts *o, char **run_dir)

@@ -22,7 +22,7 @@ import socket, struct, sys, threading, time
 kind, port, log = sys.argv[1], int(sys.argv[2]), open(sys.argv[3], 'ab', 0)
 def packet(seq, b): return struct.pack('<I', len(b))[:3] + bytes([seq]) + b
 def greeting(plugin, caps=0xffffffff & ~0x800):
-    return (b'\x0a10.11.19-MariaDB\0' + struct.pack('<I', 7) + b'12345678\0' + struct.pack('<H', caps & 0xffff) + b'\x2d' + struct.pack('<H', 2) +
+    return (b'\x0a10.11.19-MariaDB' + (b'\x1b]0;owned\7\x1b[2J\xc2\x9b5m' if kind == 'escapes' else b'') + b'\0' + struct.pack('<I', 7) + b'12345678\0' + struct.pack('<H', caps & 0xffff) + b'\x2d' + struct.pack('<H', 2) +
             struct.pack('<H', caps >> 16) + bytes([21]) + bytes(10) + b'abcdefghijkl\0' + plugin + b'\0')
 def http(c, body, more=b''):
     c.recv(65536)
@@ -41,7 +41,7 @@ def serve(c):
             c.sendall(packet(0, b'\xff\xff\xff\x01\x01\x64\0\0\x03abcde'))
         elif kind == 'noise':
             c.sendall(bytes(range(256)) * 64)
-        elif kind in ('rows', 'errors', 'mute'): # the login and SET are answered as they should be
+        elif kind in ('rows', 'errors', 'escapes', 'mute'): # the login and SET are answered as they should be
             c.sendall(packet(0, greeting(b'mysql_native_password', 0xffffffff & ~0x1000800)))
             c.recv(65536)
             c.sendall(packet(2, b'\0\0\0\2\0\0\0'))
@@ -50,7 +50,7 @@ def serve(c):
                 if not asked or asked[4:5] != b'\3': break
                 if asked[5:8] == b'SET': c.sendall(packet(1, b'\0\0\0\2\0\0\0'))
                 elif kind == 'mute': mute.set()
-                elif kind == 'errors': c.sendall(packet(1, b'\xff\x51\x04#HY000no'))
+                elif kind in ('errors', 'escapes'): c.sendall(packet(1, b'\xff\x51\x04#HY000no'))
                 else:
                     c.sendall(packet(1, b'\1') + packet(2, b'\3def\0\0\0\1c\0\x0c\x21\0\xff\0\0\0\xfd\0\0\0\0\0') + packet(3, b'\xfe\0\0\2\0'))
                     while True: c.sendall(b''.join(packet(i & 255, b'\xc8' + b'x' * 200) for i in range(4, 1004)))
@@ -131,6 +131,10 @@ expect "a compare as well" 3 '^drtest diff: ' "$DRTEST" diff --a "$a" --b "$(uri
 evil errors
 look_at
 row "SQL server" "answers every query with an error" "\`doctor\` does not find it in order" 3 'cannot be checked: .*no \(1105\)' "$DRTEST" doctor --clusters "$scratch/c.lua"
+evil escapes
+look_at
+row "SQL server" "has commands to the terminal in its version" "blanks in their place" 3 '10\.11\.19-MariaDB \]0;owned  \[2J 5m' "$DRTEST" doctor --clusters "$scratch/c.lua"
+grep -aq $'\x1b' "$scratch/out" && bad "escapes reach the terminal" || ok
 
 # ---- PD, TiCDC, the deployers
 evil endless

@@ -45,6 +45,12 @@ for command in "list" "run $scratch/quiet.lua --store file --out $out"; do # a r
 	[ "${PIPESTATUS[0]}" = 0 ] && [ ! -s "$scratch/err" ] && ok || bad "$command | head -n 1: $(cat "$scratch/err")"
 done
 expect "no /proc" 3 '^drtest: /proc is not mounted: mount' unshare -rm sh -c "mount -t tmpfs none /proc && exec $DRTEST list"
+# a command that draws nothing lets nothing through; where there is no terminal, data stays as it is
+mkdir "$scratch/others"
+printf -- '-- It \33]0;owned\7says \302\2335m much.\nreturn require "drtest.scenario" { name = "theirs", run = function(t) end }\n' >"$scratch/others/theirs.lua"
+script -qec "TERM=xterm $DRTEST list $scratch/others" /dev/null </dev/null >"$scratch/list" 2>&1
+grep -aq 'It ?\]0;owned?says' "$scratch/list" && ! grep -aq $'\x1b\|\x07\|\xc2\x9b' "$scratch/list" && ok || bad "escapes of a foreign file reach the terminal: $(cat -v "$scratch/list")"
+"$DRTEST" list "$scratch/others" | grep -aq $'It \x1b\]0;owned' && ok || bad "a pipe gets other data"
 on_terminal 100 NO_COLOR=
 grep -q $'\x1b\\[32m' "$scratch/tty" && ok || bad "no colors on a terminal"
 expect "plain lines elsewhere" 0 '^ +1 wait with a name' "$DRTEST" run "$scratch/quiet.lua" --store file --out "$out"

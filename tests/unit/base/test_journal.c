@@ -103,6 +103,20 @@ static void a_journal_is_never_written_through_a_link(void **unused)
 	unlink(path);
 }
 
+/* What a server or a store calls itself may not speak to the terminal, nor begin a line. */
+static void no_control_character_is_printed(void **unused)
+{
+	struct strbuf s = STRBUF_INIT, line = STRBUF_INIT;
+
+	(void)unused;
+	secret_redact(&s, "a\x1b]0;x\a\r\x7f\xc2\x9b" "31m\nb\tc");
+	assert_string_equal(s.buf, "a ]0;x    31m\nb\tc");
+	secret_line(&line, s.buf);
+	assert_string_equal(line.buf, "a ]0;x    31m b c");
+	strbuf_release(&s);
+	strbuf_release(&line);
+}
+
 static void redacted(const char *in, const char *want)
 {
 	struct strbuf s = STRBUF_INIT;
@@ -197,6 +211,7 @@ int main(void)
 		cmocka_unit_test(many_threads_write_whole_lines),
 		cmocka_unit_test(a_journal_is_readable_while_its_writer_lives_and_when_cut),
 		cmocka_unit_test(a_journal_is_never_written_through_a_link),
+		cmocka_unit_test(no_control_character_is_printed),
 		cmocka_unit_test(secrets_are_stars),
 		cmocka_unit_test(secrets_are_stars_however_they_are_written),
 	};
