@@ -14,6 +14,10 @@
 #define CONNECT_MS_MAX 5000
 #define ANSWER_MS_MIN \
 	3000 /* one attempt may be without a byte for so long, however short the patience */
+/* fewer bytes in so long are none: a byte now and then would hold a request for ever */
+#define SLOW_MS 30000
+#define SLOW_BYTES 3000
+#define RESTARTS_MAX 5 /* of an object that never comes whole */
 #define BACKOFF_MS_FIRST 50
 #define BACKOFF_MS_MAX 1000
 #define ERROR_BYTES_MAX ((size_t)64 << 10)
@@ -36,8 +40,9 @@ struct attempt {
 	const char *etag_had; /* of the object whose first bytes were delivered; "" */
 	bool sink_stopped, too_long, wrong_range, stalled, cancelled;
 	uint64_t asked_from, range_from;
-	int64_t moved_ns, stall_ms;
-	curl_off_t moved;
+	bool slow;
+	int64_t moved_ns, stall_ms, counted_ns;
+	curl_off_t moved, counted;
 	char code[128];
 };
 
@@ -219,7 +224,12 @@ static int on_progress(void *arg, curl_off_t dl_total, curl_off_t dl, curl_off_t
 		a->moved = dl + ul;
 		a->moved_ns = now;
 	}
-	a->stalled = now - a->moved_ns > a->stall_ms * 1000000;
+	if (now - a->counted_ns > SLOW_MS * 1000000ll) {
+		a->slow = dl + ul > a->counted && dl + ul - a->counted < SLOW_BYTES;
+		a->counted_ns = now;
+		a->counted = dl + ul;
+	}
+	a->stalled = a->slow || now - a->moved_ns > a->stall_ms * 1000000;
 	a->cancelled = !a->q->deaf && clock_cancelled();
 	return a->stalled || a->cancelled;
 }
@@ -305,7 +315,7 @@ static CURLcode attempt_run(struct s3_client *c, struct attempt *a, const char *
 		curl_easy_setopt(h, CURLOPT_HTTPGET, 1L);
 		curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, q->method);
 	}
-	a->moved_ns = clock_mono_ns();
+	a->moved_ns = a->counted_ns = clock_mono_ns();
 	rc = curl_easy_perform(h);
 	curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &a->r->status);
 	curl_slist_free_all(headers);
@@ -396,6 +406,7 @@ struct tries {
 	char etag[256];     /* of the object that they are of; "": not known */
 	struct deadline give_up;
 	int64_t began_ns, backoff_ms;
+	unsigned restarts;
 };
 
 static int tries_pause(struct tries *t, const struct s3_request *q, const struct s3_response *r,
@@ -412,12 +423,15 @@ static int tries_pause(struct tries *t, const struct s3_request *q, const struct
 	return 0;
 }
 
-/* The sink takes the object from its first byte again. */
-static void tries_restart(struct tries *t, const struct s3_request *q)
+/* The sink takes the object from its first byte again; false: it can't, or has done so too often. */
+static bool tries_restart(struct tries *t, const struct s3_request *q)
 {
+	if (!q->restart || t->restarts++ == RESTARTS_MAX)
+		return false;
 	q->restart(q->arg);
 	t->delivered = 0;
 	t->etag[0] = 0;
+	return true;
 }
 
 enum outcome { REQUEST_DONE, REQUEST_FAILED, REQUEST_AGAIN };
@@ -436,15 +450,13 @@ static bool attempt_is_last(const struct attempt *a, const struct s3_request *q,
 static enum outcome take_replaced(struct tries *t, const struct s3_request *q,
 				  const struct s3_response *r, struct err *e)
 {
-	if (!q->restart) {
-		err_set(e, ERR_IO, (int)r->status,
-			"%s: the connection was lost after %llu bytes, and the object has been "
-			"replaced since",
-			q->path, (unsigned long long)t->delivered);
-		return REQUEST_FAILED;
-	}
-	tries_restart(t, q);
-	return REQUEST_AGAIN;
+	if (tries_restart(t, q))
+		return REQUEST_AGAIN;
+	err_set(e, ERR_IO, (int)r->status,
+		"%s: the connection was lost after %llu bytes, and the object has been "
+		"replaced since",
+		q->path, (unsigned long long)t->delivered);
+	return REQUEST_FAILED;
 }
 
 static enum outcome take_no_answer(struct tries *t, const struct s3_client *c,
@@ -455,20 +467,20 @@ static enum outcome take_no_answer(struct tries *t, const struct s3_client *c,
 	bool unresumable = t->delivered && !t->etag[0];
 
 	err_set(e, ERR_IO, 0, "%s: %s", c->base,
-		a->stalled ? "no answer" : curl_easy_strerror(code));
+		a->slow      ? "it sends less than 100 bytes a second"
+		: a->stalled ? "no answer"
+			     : curl_easy_strerror(code));
 	if (!worth_another(code)) {
 		err_wrap(e, "%s", q->path);
 		return REQUEST_FAILED;
 	}
-	if (unresumable && !q->restart) {
+	if (unresumable && !tries_restart(t, q)) {
 		err_wrap(e,
 			 "%s: the connection was lost in the body, and without an ETag the "
 			 "download cannot be resumed",
 			 q->path);
 		return REQUEST_FAILED;
 	}
-	if (unresumable)
-		tries_restart(t, q);
 	return REQUEST_AGAIN;
 }
 
@@ -480,7 +492,7 @@ static enum outcome attempt_outcome(struct tries *t, const struct s3_client *c,
 		return REQUEST_FAILED;
 	if (a->wrong_range || (t->delivered && r->status == 412))
 		return take_replaced(t, q, r, e);
-	if (t->delivered > a->asked_from) { /* it moves: patience begins anew */
+	if (t->delivered > a->asked_from && !a->slow) { /* it moves: patience begins anew */
 		t->give_up = deadline_in_ms(q->patience_ms);
 		t->backoff_ms = BACKOFF_MS_FIRST;
 		if (!t->etag[0])

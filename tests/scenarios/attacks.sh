@@ -69,6 +69,17 @@ def serve(c):
             while True: c.sendall(b'[' * 65536)
         elif kind == 'page':
             http(c, b'<html><body>Sign in to the Wi-Fi</body></html>', b'ETag: "x"\r\n')
+        elif kind == 'half': # of the log's meta, each time from its beginning
+            name = b'p/127.0.0.1:8300_default_x_meta_13aa7235-8cb4-4ecc-b23d-3df0ad561e75.meta'
+            if b'list-type' in c.recv(65536): body = b'<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>%s</Key><Size>90</Size></Contents></ListBucketResult>' % name
+            else: body = b'x' * 45
+            c.sendall(b'HTTP/1.1 200 OK\r\nETag: "x"\r\nConnection: close\r\nContent-Length: %d\r\n\r\n' % (90 if body[:1] == b'x' else len(body)) + body)
+        elif kind == 'crumbs':
+            c.recv(65536)
+            c.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n')
+            for _ in range(1200):
+                c.sendall(b' ')
+                time.sleep(0.5)
         elif kind == 'entities':
             http(c, b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><ListBucketResult>&b;</ListBucketResult>')
         elif kind == 'lua':
@@ -100,6 +111,7 @@ diff=("$DRTEST" diff --b mysql://u@127.0.0.1:1/ --a)
 
 # ---- a server of SQL
 evil mute # two minutes and more: its end is looked at below
+s3() { echo "s3://bucket/p?endpoint=http://127.0.0.1:$port&access-key=a&secret-access-key=topsecret&force-path-style=true"; }
 { "$DRTEST" backup --source-uri "$(uri)" --storage "file://$scratch/none" >"$scratch/mute" 2>&1 </dev/null; echo $? >"$scratch/mute.rc"; } & mute=$!
 evil clear
 row "SQL server" "requests the password in clear text" "refused; the password is not sent" 3 '^drtest diff: ' "${diff[@]}" "$(uri)"
@@ -154,11 +166,14 @@ row "tiup" "has a cluster whose name is Lua code" "a plain comment" 0 'primary' 
 row "tiup" "is asked for a cluster named \`--yes\`" "refused" 2 'tiup:NAME' "$DRTEST" init --from tiup:--yes --out "$scratch/none.lua"
 
 # ---- the store
-s3() { echo "s3://bucket/p?endpoint=http://127.0.0.1:$port&access-key=a&secret-access-key=topsecret&force-path-style=true"; }
 evil page
 row "store" "returns a sign-in page" "reported; not taken for an empty log" 3 '^drtest redo' "$DRTEST" redo meta --storage "$(s3)"
 evil entities
 row "store" "sends XML entities" "rejected before the first one is expanded" 3 '^drtest redo' "$DRTEST" redo check --storage "$(s3)"
+evil half
+row "store" "sends half of an object, again and again" "drtest gives up after six attempts" 3 'lost (after 45 bytes|in the body)' "$DRTEST" redo meta --storage "$(s3)"
+evil crumbs
+row "store" "sends a byte now and then" "drtest gives up after half a minute" 3 'less than 100 bytes a second' "$DRTEST" redo meta --storage "$(s3)"
 mkdir "$scratch/log" && cp -r tests/fixtures/redo/small/log/. "$scratch/log"
 for f in "$scratch"/log/*.log; do printf '\377\377\377\377\377\377\377\177' | dd of="$f" bs=1 conv=notrunc 2>/dev/null; done
 row "redo log" "has a frame length of 2^63 bytes" "reported as damage, with the file name" 1 '\.log' "$DRTEST" redo check --storage "file://$scratch/log"
