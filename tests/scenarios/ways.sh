@@ -137,7 +137,7 @@ expect "a point that the log has passed" 2 'the log can be replayed to points fr
 usage "a way without a check" 't:way { name = "w", steps = {}, needs = "x" }' 'needs a check, or why it is closed'
 usage "a way of two kinds" 't:way { name = "w", steps = {}, needs = "x", check = {}, closed = "y", seconds = 1 }' 'needs a check, or why it is closed'
 usage "a way without a time" 't:way { name = "w", steps = {}, needs = "x", check = {} }' 'needs seconds, from its start'
-usage "a way that is misspelt" 't:way { name = "w", stesp = {} }' "unknown field 'stesp'"
+usage "a way that is misspelt" 't:way { name = "w", stesp = {} }' "t:way has no 'stesp': did you mean 'steps'"
 usage "advice without a way" 't:advise()' 'there is no t:way'
 usage "no table's name" 'b:copy_table { from = a, table = "t", as = "x.t" }' 'table = "db.table"'
 script u 'b:copy_table { from = a, table = "x.t", as = "x.u", at = backup.ts }'
