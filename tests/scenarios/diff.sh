@@ -57,6 +57,8 @@ ${2:-}
 T
 }
 B "INSERT INTO d.t1 VALUES (1,1,1); INSERT INTO d.t2 VALUES (100,1,1)"
+config '["d.*"]'; sed -i "s/^port = $b$/port = $a/" "$scratch/c.toml"
+expect "a configuration of one server, twice" 2 'one server: it would be compared with itself' "$DRTEST" diff --config "$scratch/c.toml"
 config '["d.*", "!d.t*", "d.t1"]'
 expect "the last rule that matches decides: in" 1 'data of .d.\..t1. is not equal' "$DRTEST" diff --config "$scratch/c.toml"
 config '["d.*", "d.t1", "!d.t?"]'
