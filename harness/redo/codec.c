@@ -57,6 +57,22 @@ static bool side_reserve(struct mp *m, struct side *s, uint32_t n)
 	return true;
 }
 
+struct redo_bytes redo_bytes_copy(struct redo_bytes s)
+{
+	char *p = xmalloc((size_t)s.n + 1);
+
+	if (s.n)
+		memcpy(p, s.p, s.n);
+	p[s.n] = 0;
+	return (struct redo_bytes){ p, s.n };
+}
+
+static bool mp_name(struct mp *m, struct redo_bytes *s)
+{
+	return mp_str(m, s) &&
+	       (!memchr(s->p, 0, s->n) || mp_fail(m, "a name with a zero byte in it"));
+}
+
 static bool table_name(struct mp *m, struct redo_table *t)
 {
 	struct mp_fields f;
@@ -65,9 +81,9 @@ static bool table_name(struct mp *m, struct redo_table *t)
 		return true;
 	for (f = mp_fields(m); mp_next(&f);) {
 		if (MP_IS(f.key, "db-name"))
-			f.ok = mp_str(m, &t->db);
+			f.ok = mp_name(m, &t->db);
 		else if (MP_IS(f.key, "tbl-name"))
-			f.ok = mp_str(m, &t->table);
+			f.ok = mp_name(m, &t->table);
 		else if (MP_IS(f.key, "tbl-id"))
 			f.ok = mp_i64(m, &t->id);
 		else if (MP_IS(f.key, "is-partition"))
@@ -84,7 +100,7 @@ static bool info_field(struct mp *m, struct mp_fields *f, struct redo_column *c)
 	uint64_t v;
 
 	if (MP_IS(f->key, "name"))
-		return mp_str(m, &c->name);
+		return mp_name(m, &c->name);
 	if (MP_IS(f->key, "charset"))
 		return mp_str(m, &c->charset);
 	if (MP_IS(f->key, "collation"))

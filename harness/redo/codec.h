@@ -10,6 +10,9 @@
 #define REDO_BODY_BYTES_MAX ((size_t)64 << 20)
 #define REDO_COLUMNS_MAX 4096
 
+/* Bytes of the caller's own, with a NUL behind them; free() what p points to. */
+struct redo_bytes redo_bytes_copy(struct redo_bytes s);
+
 /* Decoder with reusable memory: the event points into body and into the decoder, until the next
  * decode or release. */
 struct redo_decoder;

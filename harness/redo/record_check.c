@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "harness/base/xalloc.h"
+#include "harness/redo/codec.h"
 #include "harness/sql/charset.h"
 #include "harness/sql/literal.h"
 #include "harness/sql/schema.h"
@@ -464,11 +465,6 @@ static int compare_structure(const struct record_check *c, struct seen *s, const
 	return same_indexes(s, r) ? 0 : fail_unlike(c, s, r, "other unique keys", e);
 }
 
-static struct redo_bytes copy_of(struct redo_bytes s)
-{
-	return (struct redo_bytes){ xstrndup(s.n ? s.p : "", s.n), s.n };
-}
-
 static void own_structure(struct record_check *c, struct seen *s, const struct redo_row *r,
 			  const struct redo_column *col, uint32_t n)
 {
@@ -477,9 +473,9 @@ static void own_structure(struct record_check *c, struct seen *s, const struct r
 	s->n_columns = n;
 	for (uint32_t i = 0; i < n; i++) {
 		s->columns[i] = col[i];
-		s->columns[i].name = copy_of(col[i].name);
-		s->columns[i].charset = copy_of(col[i].charset);
-		s->columns[i].collation = copy_of(col[i].collation);
+		s->columns[i].name = redo_bytes_copy(col[i].name);
+		s->columns[i].charset = redo_bytes_copy(col[i].charset);
+		s->columns[i].collation = redo_bytes_copy(col[i].collation);
 	}
 	s->indexes = xcalloc(r->n_indexes + 1, sizeof(*s->indexes));
 	s->n_indexes = r->n_indexes;
@@ -557,8 +553,8 @@ static int add(struct record_check *c, uint32_t epoch, const struct redo_row *r,
 	s = xcalloc(1, sizeof(*s));
 	s->epoch = epoch;
 	s->table = r->table;
-	s->table.db = copy_of(r->table.db);
-	s->table.table = copy_of(r->table.table);
+	s->table.db = redo_bytes_copy(r->table.db);
+	s->table.table = redo_bytes_copy(r->table.table);
 	s->commit_ts = r->commit_ts;
 	if (other) {
 		s->columns = other->columns;

@@ -12,6 +12,7 @@
 #include "harness/replay/ddl_judge.h"
 #include "harness/replay/ddl_order.h"
 #include "harness/replay/image_chain.h"
+#include "harness/redo/codec.h"
 #include "harness/redo/record_check.h"
 #include "harness/redo/scan.h"
 #include "harness/sql/ddl/ddl_once.h"
@@ -62,11 +63,6 @@ static void note(const struct reading *r, const char *line)
 {
 	if (r->o->note)
 		r->o->note(r->o->report_arg, line);
-}
-
-static struct redo_bytes copy_bytes(struct redo_bytes s)
-{
-	return (struct redo_bytes){ xstrndup(s.n ? s.p : "", s.n), s.n };
 }
 
 static void ddls_free(struct collected *c)
@@ -297,10 +293,10 @@ static void add_ddl(struct collected *c, const struct redo_ddl *in, unsigned par
 		    !memcmp(have->d.query.p, d.query.p, d.query.n))
 			return;
 	}
-	d.query = copy_bytes(d.query);
-	d.table.db = copy_bytes(d.table.db);
-	d.table.table = copy_bytes(d.table.table);
-	d.session = copy_bytes(d.session);
+	d.query = redo_bytes_copy(d.query);
+	d.table.db = redo_bytes_copy(d.table.db);
+	d.table.table = redo_bytes_copy(d.table.table);
+	d.session = redo_bytes_copy(d.session);
 	c->ddls = xreallocarray(c->ddls, c->n_ddls + 1, sizeof(*c->ddls));
 	c->ddls[c->n_ddls++] = (struct owned_ddl){ .d = d, .part = part };
 }

@@ -17,6 +17,7 @@
 #include "harness/os/fs.h"
 #include "harness/redo/reader.h"
 #include "harness/redo/writer.h"
+#include "harness/sql/schema.h"
 
 #define FIXTURES "tests/fixtures/redo/"
 static const char *const cases[] = { "small", "small-lz4", "keyswap", "sysbench" };
@@ -396,6 +397,39 @@ static void absurd_frames_are_refused(void **unused)
 	}
 }
 
+/* No server has one; and what copies a name would see its beginning alone. */
+static void a_name_has_no_zero_byte(void **unused)
+{
+	struct redo_column c = { .name = { "a\0b", 3 },
+				 .charset = { "binary", 6 },
+				 .collation = { "binary", 6 },
+				 .type = COL_LONG,
+				 .flag = COLF_BINARY | COLF_NULLABLE };
+	struct redo_event ev = { .kind = REDO_ROW,
+				 .row = { .start_ts = 1,
+					  .commit_ts = 2,
+					  .table = { { "d", 1 }, { "t\0", 2 }, 7, false },
+					  .columns = &c,
+					  .n_columns = 1 } };
+
+	(void)unused;
+	for (int i = 0; i < 3; i++) {
+		struct strbuf out = STRBUF_INIT;
+		struct redo_parse_result r;
+		struct err e = ERR_INIT;
+
+		redo_encode_frame(&out, &ev);
+		assert_int_equal(parse(&out, out.len, false, out.len, ignore, NULL, &r, &e),
+				 i == 2 ? 0 : -1);
+		assert_true(i == 2 || strstr(e.text, "zero byte"));
+		strbuf_release(&out);
+		if (i == 0)
+			ev.row.table.table.n = 1;
+		else
+			c.name.n = 1;
+	}
+}
+
 static void an_empty_file_holds_nothing(void **unused)
 {
 	struct strbuf body = STRBUF_INIT;
@@ -626,6 +660,7 @@ int main(void)
 		cmocka_unit_test(a_number_has_the_kind_of_its_column),
 		cmocka_unit_test(a_cut_lz4_frame_gives_all_it_has),
 		cmocka_unit_test(absurd_frames_are_refused),
+		cmocka_unit_test(a_name_has_no_zero_byte),
 		cmocka_unit_test(an_empty_file_holds_nothing),
 		cmocka_unit_test(meta_is_read_in_all_its_forms),
 		cmocka_unit_test(names_are_read_from_their_right_end),
