@@ -187,8 +187,7 @@ static void kill_marked(struct watch *w, const char *mark)
 			size_t before = ms.n;
 
 			if (still_ours(&w->wards[i]))
-				members_find(
-					&ms, &(struct family){ .group = w->wards[i].pgid }, 1);
+				members_find(&ms, &(struct family){ .group = w->wards[i].pgid }, 1);
 			for (size_t k = before; k < ms.n;) {
 				struct stat_line st;
 

@@ -1,10 +1,10 @@
 /* The sidecar that our writer puts beside each log file: `<name>.sum`, a line "drtest-sum 1
  * <records> <xxh3-64 of the object's bytes as stored, hex>\n", and for each DDL whose session is
  * known "drtest-ddl 1 <commitTs> <xxh3-64 of the session with the commitTs as its seed, hex>
- * <session>\n" (sql/ddl/ddl_session.h): TiCDC's record has no field for it. TiCDC ignores the ending.
- * Put before the log file, so a file of ours never stands without it. "drtest-file 1 <lowest
- * commitTs> <xxh3-64, as above> <name of the file of its kind that was written before it>\n" is how
- * a file that is gone is missed: by its own sidecar, and by that of the next one. */
+ * <session>\n" (sql/ddl/ddl_session.h): TiCDC's record has no field for it. TiCDC ignores the
+ * ending. Put before the log file, so a file of ours never stands without it. "drtest-file 1
+ * <lowest commitTs> <xxh3-64, as above> <name of the file of its kind that was written before
+ * it>\n" is how a file that is gone is missed: by its own sidecar, and by that of the next one. */
 #ifndef HARNESS_REDO_SIDECAR_H
 #define HARNESS_REDO_SIDECAR_H
 

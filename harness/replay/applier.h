@@ -30,7 +30,7 @@ int applier_verify(const struct applier_opts *o, struct sql *conn, const struct 
 int applier_kept(struct sql *conn, const struct merge_change *c, size_t n, struct err *e);
 struct applier;
 struct applier *applier_open(const struct applier_opts *o); /* connects when it writes */
-void applier_close(struct applier *s); /* NULL is fine */
+void applier_close(struct applier *s);                      /* NULL is fine */
 /* Writes n changes, all puts or all deletes, and returns when they are committed. tick is called
  * every 100 ms with how many are. */
 int applier_write(struct applier *s, const struct merge_change *c, size_t n,

@@ -317,7 +317,7 @@ static int audit_all(struct server *s, struct prefix *p, struct verify_result *r
 	strbuf_release(&db);
 	if (rc < 0 || more < 0)
 		return -1;
-	if (p->damaged || !n)
+	if (p->damaged || !r->rows_checked) /* nothing was read: nothing is proved */
 		verify_worse(r, VERDICT_UNKNOWN);
 	snprintf(r->evidence, sizeof(r->evidence),
 		 "%" PRIu64 " of %" PRIu64 " rows of %" PRIu64

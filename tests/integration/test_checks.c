@@ -69,7 +69,10 @@ static struct verify_opts everything(void)
 	struct verify_opts o = { .ledger_dir = ledger,
 				 .model = load_model(load),
 				 .point = UINT64_MAX,
-				 .secondary = *test_server_endpoint(server) };
+				 .secondary = *test_server_endpoint(server),
+				 .db = "sbtest",
+				 .writer_of = load_writer_of,
+				 .writer_ctx = load };
 
 	return o;
 }
@@ -122,10 +125,15 @@ static void a_stopped_load_is_exactly_there_and_a_changed_row_is_named(void **st
 	o.point = end;
 	expect(&o, check_ledger, VERDICT_PASS, NULL);
 	expect(&o, check_model, VERDICT_PASS, NULL);
+	must(check_rows(&o, &r, &e));
+	assert_int_equal(r.verdict, VERDICT_PASS);
+	assert_true(r.rows_checked >= 3000 && !r.rows_wrong);
+	verify_result_release(&r);
 	/* as if the point lay in the middle: all that came later is too early */
 	o.point = half;
 	expect(&o, check_ledger, VERDICT_FAIL, "early transaction");
 	expect(&o, check_model, VERDICT_FAIL, "early update");
+	expect(&o, check_rows, VERDICT_FAIL, "early row");
 	o.point = end;
 	s = test_server_connect(server);
 	must((int)sql_exec(s, &e, "UPDATE sbtest.sbtest2 SET k = k + 1 WHERE id = 17"));
@@ -144,6 +152,7 @@ static void a_stopped_load_is_exactly_there_and_a_changed_row_is_named(void **st
 		s, &e,
 		"UPDATE sbtest.sbtest1 SET c = INSERT(c, 50, 1, (SUBSTR(c, 50, 1) + 1) %% 10) WHERE id = 3"));
 	expect(&o, check_model, VERDICT_FAIL, "corrupt value");
+	expect(&o, check_rows, VERDICT_FAIL, "corrupt value");
 	must((int)sql_exec(
 		s, &e,
 		"UPDATE sbtest.sbtest1 SET c = INSERT(c, 50, 1, (SUBSTR(c, 50, 1) + 9) %% 10) WHERE id = 3"));

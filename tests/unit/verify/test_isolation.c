@@ -102,6 +102,21 @@ static void a_healthy_history_passes(void **state)
 	expect((struct lists[]){ { 7, "1.1.1 1.2.1" }, { 0, NULL } }, 3, VERDICT_PASS, NULL);
 }
 
+/* One of the cycle also comes before a transaction that was looked at first and is in none. */
+static void a_cycle_is_found_behind_what_was_looked_at_before(void **state)
+{
+	(void)state;
+	begin();
+	put(1, T(1, 1, "acked", 3, A(3, "1.1.1")));
+	put(2, T(2, 1, "acked", 1, A(1, "2.1.1") "," A(2, "2.1.2") "," A(3, "2.1.3")));
+	put(3, T(3, 1, "acked", 2, A(1, "3.1.1") "," A(2, "3.1.2")));
+	expect((struct lists[]){ { 1, "2.1.1 3.1.1" },
+				 { 2, "3.1.2 2.1.2" },
+				 { 3, "2.1.3 1.1.1" },
+				 { 0, NULL } },
+	       UINT64_MAX, VERDICT_FAIL, "G0");
+}
+
 static void each_anomaly_is_named(void **state)
 {
 	(void)state;
@@ -218,6 +233,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_healthy_history_passes),
+		cmocka_unit_test(a_cycle_is_found_behind_what_was_looked_at_before),
 		cmocka_unit_test(each_anomaly_is_named),
 		cmocka_unit_test(what_is_not_known_is_unknown),
 		cmocka_unit_test(a_broken_sum_is_named),
