@@ -16,7 +16,7 @@
 /* timeouts, ends and the start signal are looked at this often */
 #define TICK_NS 10000000ll
 #define START_TICK_NS 1000000ll /* before the start signal */
-#define FLUSH_TICKS 5 /* histories, and ledgers, are written every 50 ms */
+#define FLUSH_TICKS 5           /* histories, and ledgers, are written every 50 ms */
 #define SECOND_TICKS 100
 /* looks at whether anybody gets through are at least so far apart */
 #define LOOK_NS 900000000ll

@@ -101,9 +101,8 @@ static void share_workers(struct load *l)
 
 		l->worker[i].number = (l->o.shards ? (l->o.shard - 1) * l->o.workers : 0) + i + 1;
 		l->worker[i].con.call.text = (struct strbuf)STRBUF_INIT;
-		l->worker[i].conn.sql_text = l->worker[i].conn.rows.bytes =
-			l->worker[i].conn.out = l->worker[i].conn.in =
-				(struct strbuf)STRBUF_INIT;
+		l->worker[i].conn.sql_text = l->worker[i].conn.rows.bytes = l->worker[i].conn.out =
+			l->worker[i].conn.in = (struct strbuf)STRBUF_INIT;
 		l->worker[i].notes = l->worker[i].packet = (struct strbuf)STRBUF_INIT;
 		t->worker[t->n_workers++] = &l->worker[i];
 	}

@@ -7,9 +7,10 @@
 
 #include "harness/base/strbuf.h"
 
-/* Appends text, its bytes that are no UTF-8 as '?' (JSON takes no others) and its control characters
- * but line feeds and tabs as blanks (a terminal obeys them), with every password, secret key, token
- * and signature (URI user info, name=value, "name": "value", --name value, SQL's passwords) as
+/* Appends text, its bytes that are no UTF-8 as '?' (JSON takes no others) and its control
+ * characters but line feeds and tabs as blanks (a terminal obeys them), with every password, secret
+ * key, token and signature (URI user info, name=value, "name": "value", --name value, SQL's
+ * passwords) as
  * "***", and every value that secret_know() was told, wherever it stands. */
 void secret_redact(struct strbuf *out, const char *text);
 /* The same as one line: for who prints lines of names and words that others have chosen. */

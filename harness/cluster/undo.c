@@ -286,7 +286,7 @@ static int put_back(enum undo_kind kind, const char *clusters_file, const char *
 			rc = attach_is_the_one(&f.c[i], e) < 0 ? -1
 			     : kind == UNDO_GC                 ? tidb_set_gc(&f.c[i].sql, true, e)
 			     : kind == UNDO_USER               ? drop_user(&f.c[i].sql, name, e)
-			     : kind == UNDO_STATEMENT ? end_statement(&f.c[i], name, e)
+			     : kind == UNDO_STATEMENT          ? end_statement(&f.c[i], name, e)
 			     : kind == UNDO_FILL ? note_what_came(&f.c[i], clusters_file, since, e)
 						 : pause_feed(&f.c[i], name, e);
 out:

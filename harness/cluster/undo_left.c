@@ -83,8 +83,8 @@ void undo_left(void (*fn)(void *arg, const char *cluster, const char *what, cons
 	for (const struct undo *u = undo_left_here; u; u = u->next) {
 		struct strbuf what = STRBUF_INIT, remove = STRBUF_INIT;
 		const struct undo_text n = { .kind = u->kind,
-					.line = { NULL, (char *)attach_path(), u->cluster,
-						  u->name } };
+					     .line = { NULL, (char *)attach_path(), u->cluster,
+						       u->name } };
 
 		left_texts(&n, &what, &remove);
 		fn(arg, *u->cluster ? u->cluster : "store", what.buf, remove.buf);

@@ -596,7 +596,8 @@ static bool are_one_server(const struct compare_opts *o, struct sql *a, struct s
 	uint64_t got = 0;
 	char name[40] = "drtest-";
 
-	if ((o->routes && o->routes->n) || (o->a_snapshot && o->b_snapshot && strcmp(o->a_snapshot, o->b_snapshot)) ||
+	if ((o->routes && o->routes->n) ||
+	    (o->a_snapshot && o->b_snapshot && strcmp(o->a_snapshot, o->b_snapshot)) ||
 	    !o->a_snapshot != !o->b_snapshot)
 		return false;
 	if (!o->a_conns && !o->b_conns && o->a.port == o->b.port && !strcmp(o->a.host, o->b.host))

@@ -423,7 +423,8 @@ static int tries_pause(struct tries *t, const struct s3_request *q, const struct
 	return 0;
 }
 
-/* The sink takes the object from its first byte again; false: it can't, or has done so too often. */
+/* The sink takes the object from its first byte again; false: it can't, or has done so too often.
+ */
 static bool tries_restart(struct tries *t, const struct s3_request *q)
 {
 	if (!q->restart || t->restarts++ == RESTARTS_MAX)

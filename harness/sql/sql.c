@@ -37,10 +37,10 @@ struct sql {
 	uint64_t id;
 	uint64_t packet_bytes_max; /* the session's max_allowed_packet; 0: not asked yet */
 	my_socket fd;
-	struct sql *next;          /* of all that are open */
+	struct sql *next; /* of all that are open */
 	int64_t patience_ms;
-	bool repeatable;           /* sql_repeatable() was said */
-	bool brief;                /* sql_briefly() was said */
+	bool repeatable; /* sql_repeatable() was said */
+	bool brief;      /* sql_briefly() was said */
 };
 
 /* ---- answers that are stored: a server may send without an end, or a byte now and then */
@@ -172,8 +172,7 @@ static bool is_lost(unsigned code)
 {
 	return code == CR_SERVER_GONE_ERROR || code == CR_SERVER_LOST ||
 	       code == CR_CONN_HOST_ERROR || code == CR_CONNECTION_ERROR ||
-	       code == CR_SSL_CONNECTION_ERROR ||
-	       code == 1927 /* connection was killed */ ||
+	       code == CR_SSL_CONNECTION_ERROR || code == 1927 /* connection was killed */ ||
 	       code == 1053 /* server shutdown in progress */;
 }
 

@@ -90,7 +90,7 @@ int sql_value_u64(struct sql *s, uint64_t *out, struct err *e, const char *fmt, 
  * session is killed on the server, with what it executes. One guard for each session. */
 struct sql_guard;
 struct sql_guard *sql_guard_begin(struct sql *s, struct err *e); /* NULL: *e */
-uint64_t sql_guard_session(const struct sql_guard *g); /* its id on the server */
+uint64_t sql_guard_session(const struct sql_guard *g);           /* its id on the server */
 /* -1 and ERR_CANCELLED if it had to kill the session. */
 int sql_guard_end(struct sql_guard *g, struct err *e);
 

@@ -231,8 +231,8 @@ int tidb_end_brie(const struct sql_endpoint *ep, uint64_t session, const char *w
 		}
 		/* once: what it is ended by may take a while */
 		if (!round &&
-		    sql_exec(s, &gone, "KILL %s%" PRIu64,
-			     sql_flavor(s) == SQL_TIDB ? "TIDB " : "", session) < 0 &&
+		    sql_exec(s, &gone, "KILL %s%" PRIu64, sql_flavor(s) == SQL_TIDB ? "TIDB " : "",
+			     session) < 0 &&
 		    gone.code != NO_SUCH_THREAD) {
 			if (e)
 				*e = gone;

@@ -91,7 +91,8 @@ static void a_dead_runs_backup_is_ended_and_no_other(void **unused)
 	strcpy(others.user, "app");
 	strcpy(others.password, "pw");
 	sql_close(session("app"));
-	assert_int_equal(sql_exec(root, &e, "GRANT PROCESS, SUPER, CONNECTION ADMIN ON *.* TO app"), 0);
+	assert_int_equal(sql_exec(root, &e, "GRANT PROCESS, SUPER, CONNECTION ADMIN ON *.* TO app"),
+			 0);
 	assert_int_equal(sql_exec(root, &e, "BACKUP STAGE START"), 0);
 	assert_int_equal(pthread_create(&thread, NULL, wait_for_stage, s), 0);
 	do

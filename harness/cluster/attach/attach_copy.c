@@ -66,7 +66,7 @@ static int run_noted(struct cluster *c, const char *what, const char *uri,
 /* MySQL can't read TiDB's BACKUP: where one takes part, the backup is drtest's own, read at one
  * TSO. */
 int attach_backup(struct cluster *c, const char *uri, const struct backup_opts *o,
-			 struct backup_result *r, struct err *e)
+		  struct backup_result *r, struct err *e)
 {
 	struct backup_opts own = *o;
 	struct store *to;
@@ -146,7 +146,7 @@ void attach_filled(struct cluster *c)
 }
 
 int attach_restore(struct cluster *c, const char *uri, const struct restore_opts *o,
-			  struct backup_result *r, struct err *e)
+		   struct backup_result *r, struct err *e)
 {
 	struct restore_opts own = *o;
 	struct store *from;

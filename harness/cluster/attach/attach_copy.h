@@ -1,5 +1,5 @@
-/* The attach ground's BACKUP and RESTORE, as struct cluster_ops wants them: noted while they run, so
- * that they are ended and what they brought is told of when drtest has died. */
+/* The attach ground's BACKUP and RESTORE, as struct cluster_ops wants them: noted while they run,
+ * so that they are ended and what they brought is told of when drtest has died. */
 #ifndef HARNESS_CLUSTER_ATTACH_ATTACH_COPY_H
 #define HARNESS_CLUSTER_ATTACH_ATTACH_COPY_H
 

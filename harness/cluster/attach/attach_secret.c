@@ -48,7 +48,8 @@ void attach_note_loose(struct attach_file *f, const char *path, const char *what
 
 	if (!is_open_to_others(path, &how))
 		return;
-	snprintf(note, sizeof(note), "%s%.512s has %s, and every user of this machine can %s it: chmod 600 %s",
+	snprintf(note, sizeof(note),
+		 "%s%.512s has %s, and every user of this machine can %s it: chmod 600 %s",
 		 n ? "; " : "", path, what, how & S_IWOTH ? "write" : "read", path);
 	if (!strstr(f->loose, note + (n ? 2 : 0)) && n + strlen(note) < sizeof(f->loose))
 		strcpy(f->loose + n, note);

@@ -109,7 +109,8 @@ static void no_control_character_is_printed(void **unused)
 	struct strbuf s = STRBUF_INIT, line = STRBUF_INIT;
 
 	(void)unused;
-	secret_redact(&s, "a\x1b]0;x\a\r\x7f\xc2\x9b" "31m\nb\tc");
+	secret_redact(&s, "a\x1b]0;x\a\r\x7f\xc2\x9b"
+			  "31m\nb\tc");
 	assert_string_equal(s.buf, "a ]0;x    31m\nb\tc");
 	secret_line(&line, s.buf);
 	assert_string_equal(line.buf, "a ]0;x    31m b c");

@@ -68,19 +68,19 @@ static void only_an_answer_to_the_command_acknowledges_it(void **state)
 		const unsigned char *bytes;
 		size_t n;
 	} none[] = {
-		{ BYTES("\7\0\0\0\0\0\0\2\0\0\0") },                /* packet 0 */
-		{ BYTES("\7\0\0\2\0\0\0\2\0\0\0") },                /* packet 2 */
-		{ BYTES("\7\0\0\1\0\0\0\2\0\0\0\7") },              /* another begins */
-		{ BYTES("\7\0\0\1\0\0\0\x0a\0\0\0") },              /* more results come */
-		{ BYTES("\1\0\0\1\1") },                            /* a column's rows */
-		{ BYTES("\1\0\0\1\xfb") },                          /* LOCAL INFILE */
-		{ BYTES("\5\0\0\1\xfe\0\0\2\0") },                  /* EOF */
-		{ BYTES("\3\0\0\1\0\0\0") },                        /* ends too early */
-		{ BYTES("\3\0\0\1\xff\xff\xff") },                  /* progress */
-		{ BYTES("\0\0\0\1") },                              /* empty */
-		{ BYTES("\xff\xff\xff\1\0") },                      /* 16 MiB */
-		{ BYTES("\x0a\0\0\1\0\0\0\2\x40\0\0\0\x13\0") },    /* changes beyond its end */
-		{ BYTES("\x0b\0\0\1\0\0\0\2\x40\0\0\0\2\0\x11") },  /* a change beyond theirs */
+		{ BYTES("\7\0\0\0\0\0\0\2\0\0\0") },               /* packet 0 */
+		{ BYTES("\7\0\0\2\0\0\0\2\0\0\0") },               /* packet 2 */
+		{ BYTES("\7\0\0\1\0\0\0\2\0\0\0\7") },             /* another begins */
+		{ BYTES("\7\0\0\1\0\0\0\x0a\0\0\0") },             /* more results come */
+		{ BYTES("\1\0\0\1\1") },                           /* a column's rows */
+		{ BYTES("\1\0\0\1\xfb") },                         /* LOCAL INFILE */
+		{ BYTES("\5\0\0\1\xfe\0\0\2\0") },                 /* EOF */
+		{ BYTES("\3\0\0\1\0\0\0") },                       /* ends too early */
+		{ BYTES("\3\0\0\1\xff\xff\xff") },                 /* progress */
+		{ BYTES("\0\0\0\1") },                             /* empty */
+		{ BYTES("\xff\xff\xff\1\0") },                     /* 16 MiB */
+		{ BYTES("\x0a\0\0\1\0\0\0\2\x40\0\0\0\x13\0") },   /* changes beyond its end */
+		{ BYTES("\x0b\0\0\1\0\0\0\2\x40\0\0\0\2\0\x11") }, /* a change beyond theirs */
 	};
 	struct wire_answer a;
 
