@@ -21,22 +21,29 @@
  * drtest's own changefeed may learn of one between two rows. */
 #define FLAGS_COMPARED (FLAGS_KNOWN & ~(unsigned)(COLF_MULTIPLE_KEY | COLF_UNIQUE_KEY))
 
-struct seen { /* the first row of a table id in an epoch */
+#define SHAPES_MAX 8 /* of one table id in an epoch; of more nothing is told */
+
+struct seen { /* rows of one table id in an epoch that are described alike */
 	uint32_t epoch;
 	struct redo_table table;
-	tso_t commit_ts;
+	tso_t first_ts, last_ts;
+	uint64_t start_ts;           /* of the first one read */
 	struct redo_column *columns; /* of a second id of the name (a partition): the first one's */
 	uint32_t n_columns;
 	struct redo_index *indexes;
 	uint32_t n_indexes;
-	size_t at; /* in record_check.seen */
-	bool owner, told;
+	bool owner;
+	struct seen *next;   /* the same id, described otherwise */
+	struct seen *unlike; /* what it differs from, and how; NULL: from nothing */
+	char *how;
+	bool other_id; /* by its id alone */
 };
 struct record_check {
 	struct charsets *charsets;
 	const struct charset *utf8mb4;
 	struct seen **seen;
-	size_t n, last, bytes;
+	struct seen *last;
+	size_t n, bytes;
 	struct slot { /* by epoch and id, and by epoch and name: open addressing */
 		uint64_t key;
 		uint32_t of; /* 1 + index in seen; 0: free */
@@ -69,6 +76,7 @@ static void seen_free(struct seen *s)
 	}
 	free((char *)s->table.db.p);
 	free((char *)s->table.table.p);
+	free(s->how);
 	free(s);
 }
 
@@ -317,11 +325,6 @@ static bool is_type(uint8_t type)
 	       type == COL_BIT || type == TYPE_VECTOR || (type >= COL_JSON && type <= COL_STRING);
 }
 
-static bool has_text(uint8_t type)
-{
-	return type == COL_VARCHAR || type == COL_ENUM || type == COL_SET || type >= COL_TINYBLOB;
-}
-
 static bool is_plain_word(struct redo_bytes s)
 {
 	for (uint32_t i = 0; i < s.n; i++)
@@ -343,13 +346,11 @@ static const char *column_fault(const struct record_check *c, const struct redo_
 		return "a column has flags that none has";
 	if ((col->flag & COLF_PRIMARY_KEY) && !(col->flag & COLF_HANDLE_KEY))
 		return "a column of the primary key does not identify the row";
-	if ((col->flag & COLF_HANDLE_KEY) &&
-	    (!(col->flag & (COLF_PRIMARY_KEY | COLF_UNIQUE_KEY)) || (col->flag & COLF_NULLABLE)))
-		return "a column identifies the row without being in a key that can";
+	if ((col->flag & COLF_HANDLE_KEY) && (col->flag & COLF_NULLABLE))
+		return "a column identifies the row and can be NULL";
 	if (!col->charset.n) /* an old log */
 		return NULL;
-	if (!is_plain_word(col->charset) || binary != ((col->flag & COLF_BINARY) != 0) ||
-	    (!binary && !has_text(col->type)))
+	if (!is_plain_word(col->charset) || binary != ((col->flag & COLF_BINARY) != 0))
 		return "a column's character set does not fit its type and flags";
 	if (!col->collation.n)
 		return NULL;
@@ -361,19 +362,28 @@ static const char *column_fault(const struct record_check *c, const struct redo_
 	return NULL;
 }
 
-/* A description of the table is made from flags and index-columns: they have to agree. */
+/* A description of the table is made from flags and index-columns: they have to agree. (The new
+ * architecture's flags say of a unique key's first column alone that it is in one.) */
 static const char *keys_fault(const struct redo_row *r, const struct redo_column *col, uint32_t n)
 {
 	bool primary = false, listed = false;
 
-	for (uint32_t i = 0; i < n; i++)
-		primary = primary || (col[i].flag & COLF_PRIMARY_KEY);
 	for (uint32_t i = 0; i < r->n_indexes; i++) {
 		bool all = r->indexes[i].n > 0;
 
 		for (uint32_t k = 0; k < r->indexes[i].n; k++)
 			all = all && (col[r->indexes[i].columns[k]].flag & COLF_PRIMARY_KEY);
 		listed = listed || all;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		bool in_key = !(col[i].flag & COLF_HANDLE_KEY);
+
+		primary = primary || (col[i].flag & COLF_PRIMARY_KEY);
+		for (uint32_t k = 0; k < r->n_indexes && !in_key; k++)
+			for (uint32_t l = 0; l < r->indexes[k].n && !in_key; l++)
+				in_key = (uint32_t)r->indexes[k].columns[l] == i;
+		if (!in_key)
+			return "a column identifies the row without being in a key that can";
 	}
 	return primary != listed ? "its primary key is not among its indexes" : NULL;
 }
@@ -429,40 +439,24 @@ static bool same_indexes(const struct seen *s, const struct redo_row *r)
 	return true;
 }
 
-static int fail_unlike(const struct record_check *c, struct seen *s, const struct redo_row *r,
-		       const char *what, struct err *e)
+/* How r is described otherwise than s's rows; NULL: alike. free() it. */
+static char *difference(const struct seen *s, const struct redo_row *r,
+			const struct redo_column *col, uint32_t n)
 {
-	char text[400];
-
-	if (s->told)
-		return 0;
-	s->told = true;
-	snprintf(
-		text, sizeof(text),
-		"it has %s than the row at commitTs %" PRIu64
-		" of the same table, with no DDL of the log between: one of the two was altered, or "
-		"the log lacks a DDL",
-		what, s->commit_ts);
-	return fail_row(c, r, e, text);
-}
-
-static int compare_structure(const struct record_check *c, struct seen *s, const struct redo_row *r,
-			     const struct redo_column *col, uint32_t n, struct err *e)
-{
-	char what[160];
-
+	if (!same(s->table.table, r->table.table) || !same(s->table.db, r->table.db) ||
+	    s->table.is_partition != r->table.is_partition)
+		return xstrfmt("another table's name");
 	if (n != s->n_columns)
-		return fail_unlike(c, s, r, "another number of columns", e);
+		return xstrfmt("another number of columns");
 	for (uint32_t i = 0; i < n; i++) {
 		const char *unlike = column_difference(&col[i], &s->columns[i]);
 
-		if (!unlike)
-			continue;
-		snprintf(what, sizeof(what), "%s of column %u (%.*s)", unlike, i + 1,
-			 (int)(col[i].name.n < 64 ? col[i].name.n : 64), col[i].name.p);
-		return fail_unlike(c, s, r, what, e);
+		if (unlike)
+			return xstrfmt("%s of column %u (%.*s)", unlike, i + 1,
+				       (int)(col[i].name.n < 64 ? col[i].name.n : 64),
+				       col[i].name.p);
 	}
-	return same_indexes(s, r) ? 0 : fail_unlike(c, s, r, "other unique keys", e);
+	return same_indexes(s, r) ? NULL : xstrfmt("other unique keys");
 }
 
 static void own_structure(struct record_check *c, struct seen *s, const struct redo_row *r,
@@ -532,64 +526,160 @@ static void reserve(struct record_check *c)
 	c->seen = xreallocarray(c->seen, c->n_slots, sizeof(struct seen *));
 }
 
-/* The first row of this id: is the name known by another one? Partitions of a table share its
- * structure, and only they share a name. */
-static int add(struct record_check *c, uint32_t epoch, const struct redo_row *r,
-	       const struct redo_column *col, uint32_t n, struct err *e)
+static struct seen *add(struct record_check *c, uint32_t epoch, const struct redo_row *r,
+			const struct redo_column *col, uint32_t n, const struct seen *alike)
 {
-	uint64_t name = name_key(epoch, &r->table);
-	struct seen *s, *other = seen_of(c, name);
-	const char *fault;
+	struct seen *s = xcalloc(1, sizeof(*s));
 
-	if (c->bytes > BYTES_MAX)
-		return 0;
-	fault = row_fault(c, r, col, n);
-	if (fault)
-		return fail_row(c, r, e, fault);
-	if (other && (!other->table.is_partition || !r->table.is_partition))
-		return fail_unlike(c, other, r, "another table id", e);
-	if (other && compare_structure(c, other, r, col, n, e) < 0)
-		return -1;
-	s = xcalloc(1, sizeof(*s));
 	s->epoch = epoch;
 	s->table = r->table;
 	s->table.db = redo_bytes_copy(r->table.db);
 	s->table.table = redo_bytes_copy(r->table.table);
-	s->commit_ts = r->commit_ts;
-	if (other) {
-		s->columns = other->columns;
-		s->n_columns = other->n_columns;
-		s->indexes = other->indexes;
-		s->n_indexes = other->n_indexes;
+	s->first_ts = s->last_ts = r->commit_ts;
+	s->start_ts = r->start_ts;
+	if (alike) {
+		s->columns = alike->columns;
+		s->n_columns = alike->n_columns;
+		s->indexes = alike->indexes;
+		s->n_indexes = alike->n_indexes;
 	} else {
 		own_structure(c, s, r, col, n);
 	}
 	c->bytes += sizeof(*s) + 64;
 	reserve(c);
-	c->seen[c->n] = s;
-	c->last = s->at = c->n++;
-	*slot_of(c, id_key(epoch, s->table.id)) =
-		(struct slot){ id_key(epoch, s->table.id), (uint32_t)c->n };
+	c->seen[c->n++] = s;
+	return s;
+}
+
+/* The first row of this id: is the name known by another one? Partitions of a table share its
+ * structure, and only they share a name. */
+static struct seen *add_id(struct record_check *c, uint32_t epoch, const struct redo_row *r,
+			   const struct redo_column *col, uint32_t n)
+{
+	uint64_t name = name_key(epoch, &r->table), id = id_key(epoch, r->table.id);
+	struct seen *other = seen_of(c, name), *s;
+	bool other_id = other && (!other->table.is_partition || !r->table.is_partition);
+	char *how = other_id ? xstrfmt("another table id")
+		    : other  ? difference(other, r, col, n)
+			     : NULL;
+
+	s = add(c, epoch, r, col, n, how ? NULL : other);
+	s->how = how;
+	s->unlike = how ? other : NULL;
+	s->other_id = other_id;
+	*slot_of(c, id) = (struct slot){ id, (uint32_t)c->n };
 	if (!other)
 		*slot_of(c, name) = (struct slot){ name, (uint32_t)c->n };
-	return 0;
+	return s;
+}
+
+/* Those of this id that are described like r; a new one if there are none yet. */
+static struct seen *shape_of(struct record_check *c, uint32_t epoch, const struct redo_row *r,
+			     const struct redo_column *col, uint32_t n, const char **fault)
+{
+	struct seen *s = c->last, *first, **end;
+	char *how = NULL;
+	unsigned shapes = 0;
+
+	if (!s || s->table.id != r->table.id || s->epoch != epoch)
+		s = seen_of(c, id_key(epoch, r->table.id));
+	first = s;
+	for (end = &first; *end; end = &(*end)->next, shapes++) {
+		char *unlike = difference(*end, r, col, n);
+
+		if (!unlike) {
+			free(how);
+			c->last = first;
+			return *end;
+		}
+		if (how)
+			free(unlike);
+		else
+			how = unlike;
+	}
+	*fault = shapes < SHAPES_MAX && c->bytes <= BYTES_MAX ? row_fault(c, r, col, n) : NULL;
+	if (*fault || shapes == SHAPES_MAX || c->bytes > BYTES_MAX) {
+		free(how);
+		return NULL;
+	}
+	if (!first)
+		return c->last = add_id(c, epoch, r, col, n);
+	s = add(c, epoch, r, col, n, NULL);
+	s->how = how;
+	s->unlike = first;
+	c->last = first;
+	return *end = s;
 }
 
 static int check_structure(struct record_check *c, uint32_t epoch, const struct redo_row *r,
 			   const struct redo_column *col, uint32_t n, struct err *e)
 {
-	struct seen *s = c->n ? c->seen[c->last] : NULL;
+	const char *fault = NULL;
+	struct seen *s = shape_of(c, epoch, r, col, n, &fault);
 
-	if (!s || s->table.id != r->table.id || s->epoch != epoch) {
-		s = seen_of(c, id_key(epoch, r->table.id));
-		if (!s)
-			return add(c, epoch, r, col, n, e);
+	if (fault)
+		return fail_row(c, r, e, fault);
+	if (s && r->commit_ts < s->first_ts)
+		s->first_ts = r->commit_ts;
+	if (s && r->commit_ts > s->last_ts)
+		s->last_ts = r->commit_ts;
+	return 0;
+}
+
+static bool overlap(const struct seen *a, const struct seen *b)
+{
+	return a->first_ts <= b->last_ts && b->first_ts <= a->last_ts;
+}
+
+/* A DDL that the log has not got changes a table once and for all; an altered record stands among
+ * others. Several tables may be routed to one name: then there is more than one record of each. */
+static bool contradicts(const struct seen *s)
+{
+	if (s->other_id)
+		return overlap(s, s->unlike) &&
+		       (s->first_ts == s->last_ts || s->unlike->first_ts == s->unlike->last_ts);
+	for (const struct seen *o = s->unlike; o; o = o->next)
+		if (o != s && overlap(s, o))
+			return true;
+	return false;
+}
+
+int record_check_end(struct record_check *c, record_check_fn *tell, void *arg, struct err *e)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		const struct seen *s = c->seen[i];
+		const struct redo_row r = { .table = s->table,
+					    .commit_ts = s->first_ts,
+					    .start_ts = s->start_ts };
+		bool altered = s->unlike && contradicts(s);
+		char *text;
+
+		if (!s->unlike || (!altered && s->other_id && overlap(s, s->unlike)))
+			continue;
+		if (altered) {
+			text = xstrfmt(
+				"it has %s than rows of the same table from commitTs %" PRIu64
+				" to %" PRIu64
+				", with no DDL of the log between: one of them was altered, "
+				"or the log lacks a DDL",
+				s->how, s->unlike->first_ts, s->unlike->last_ts);
+			fail_row(c, &r, e, text);
+		} else {
+			text = xstrfmt("%.*s.%.*s has %s from commitTs %" PRIu64 " to %" PRIu64
+				       " than from %" PRIu64 " to %" PRIu64
+				       ", and the log has no DDL between: either the changefeed's "
+				       "filter leaves it out, and the secondary has got it another "
+				       "way, or the log lacks it",
+				       (int)s->table.db.n, s->table.db.p, (int)s->table.table.n,
+				       s->table.table.p, s->how, s->first_ts, s->last_ts,
+				       s->unlike->first_ts, s->unlike->last_ts);
+			err_set(e, ERR_BAD_DATA, 0, "%s", text);
+		}
+		free(text);
+		if (tell(arg, altered, e) < 0)
+			return -1;
 	}
-	c->last = s->at;
-	if (!same(s->table.table, r->table.table) || !same(s->table.db, r->table.db) ||
-	    s->table.is_partition != r->table.is_partition)
-		return fail_unlike(c, s, r, "another table's name", e);
-	return compare_structure(c, s, r, col, n, e);
+	return 0;
 }
 
 int record_check_row(struct record_check *c, uint32_t epoch, const struct redo_row *r,

@@ -195,7 +195,7 @@ int collect_log_id(struct store *log, char out[190], struct err *e)
 static int judge_doubtful(struct reading *r, bool whole, struct err *e)
 {
 	if (!r->o->allow_gap)
-		return -1;
+		return err_wrap(e, "the log is damaged (--allow-gap replays what is there)");
 	if (r->doubts++ < BREAKS_TOLD_MAX) {
 		if (whole)
 			err_wrap(e, "doubtful");
@@ -625,6 +625,19 @@ static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
 	return 0;
 }
 
+static int tell_shapes(void *arg, bool altered, struct err *e)
+{
+	struct reading *r = arg;
+
+	if (altered)
+		return judge_doubtful(r, false, e);
+	r->st->warnings++;
+	if (r->o->warn && r->st->warnings <= WARNINGS_TOLD_MAX)
+		r->o->warn(r->o->report_arg, e->text);
+	*e = (struct err)ERR_INIT;
+	return 0;
+}
+
 static int begin_again(void *arg, const struct redo_meta *meta, const struct redo_files *files,
 		       struct err *e)
 {
@@ -756,6 +769,8 @@ int replay_read(struct collected *c, struct store *log, const struct ddl_ts *flo
 		r.moved = false;
 		st->chain_breaks = 0;
 		rc = redo_scan(log, &scan, e);
+		if (rc == 0 && r.check)
+			rc = record_check_end(r.check, tell_shapes, &r, e);
 		if (rc == 0)
 			rc = judge_chain(&r, log, e);
 		if (rc == 0 || !r.moved)
