@@ -1,5 +1,5 @@
 """Cases by seed: random schemas, sessions, transactions and DDLs (`draw`), and directed ones for what chance seldom meets (DIRECTED)."""
-import random
+import random, re
 from case import Case
 
 CHARSETS = [('utf8mb4', c) for c in ('utf8mb4_general_ci', 'utf8mb4_bin', 'utf8mb4_unicode_nopad_ci', 'utf8mb4_lithuanian_ci')] + [
@@ -62,7 +62,10 @@ class Table:
             parts.append('CHECK (%s IS NULL OR %s IS NOT NULL)' % (list(self.cols)[-1], list(self.cols)[-1]))
         if r.random() < 0.1:
             parts.append('x%s INT DEFAULT (1 + 2) COMMENT "it\'s"' % name)
-        self.create = 'CREATE TABLE %s (%s)%s%s' % (self.full(), ', '.join(parts), r.choice(['', '', '', '', ' ENGINE=Aria', ' ROW_FORMAT=COMPRESSED', ' COMMENT=";--"']),
+        more = r.choice(['', '', '', '', ' ENGINE=Aria', ' ROW_FORMAT=COMPRESSED', ' COMMENT=";--"'])
+        if more == ' ENGINE=Aria' and any(re.search(r'^k\d CHAR.* (ucs2|utf16|utf32) ', p) for p in parts):
+            more = '' # MariaDB itself finds no row by such a key: docs/CHANGEFEED.md
+        self.create = 'CREATE TABLE %s (%s)%s%s' % (self.full(), ', '.join(parts), more,
                                                     ' PARTITION BY KEY (%s) PARTITIONS 3' % list(self.cols)[0] if form in ('one', 'auto') and 'UNIQUE' not in ''.join(parts) and r.random() < 0.2
                                                     else ' WITH SYSTEM VERSIONING' if r.random() < 0.04 else '')
 
