@@ -166,6 +166,33 @@ static bool is_hash(const struct table_map_column *c, const struct table_schema 
 	return true;
 }
 
+/* as SHOW CREATE TABLE spells it */
+#define VERSIONED "WITH SYSTEM VERSIONING"
+
+static bool is_row_time(const struct table_map_column *c)
+{
+	return c->type == BT_TIMESTAMP2 && c->decimals == 6 && !c->nullable;
+}
+
+/* Was the table system-versioned when the row was written? A RENAME may have put another table in
+ * its place since. Each row has the columns of ROW START and ROW END, two TIMESTAMP(6), and the
+ * primary key ends with the latter. No structure lists the two where the table names none. */
+static bool was_versioned(const struct table_map *m, const struct table_schema *now)
+{
+	const struct table_map_column *last;
+	unsigned times = 0;
+
+	if (!m->n_primary)
+		return false;
+	last = &m->columns[m->primary[m->n_primary - 1]];
+	for (size_t k = 0; now && k < now->n_columns; k++)
+		if (!strcasecmp(now->columns[k].name, last->name))
+			return now->columns[k].is_row_time;
+	for (uint32_t i = 0; i < m->n_columns; i++)
+		times += is_row_time(&m->columns[i]);
+	return is_row_time(last) && m->n_primary > 1 && times > 1;
+}
+
 int map_schema(const struct table_map *m, const struct table_schema *now, struct charsets *sets,
 	       struct table_schema *out, struct err *e)
 {
@@ -176,7 +203,9 @@ int map_schema(const struct table_map *m, const struct table_schema *now, struct
 	*out = (struct table_schema){ .db = xstrdup(m->db),
 				      .table = xstrdup(m->table),
 				      .columns = xcalloc(n ? n : 1, sizeof(*out->columns)) };
-	if (now && now->create_sql)
+	if (was_versioned(m, now)) /* all that is known of it */
+		out->create_sql = xstrdup(VERSIONED);
+	else if (now && now->create_sql && !strstr(now->create_sql, VERSIONED))
 		out->create_sql = xstrdup(now->create_sql);
 	for (uint32_t i = 0; i < n; i++) {
 		struct column *c = &out->columns[i];
