@@ -85,6 +85,8 @@ static int make_ready(struct feed_ddls *d, struct err *e)
 
 	*e = (struct err)ERR_INIT;
 	s = sql_open(&d->to, deadline_in_ms(CONNECT_MS), e);
+	if (s)
+		sql_patience(s, CONNECT_MS);
 	rc = s ? feed_sink_fits(s, &d->primary, e) : -1;
 	if (rc == 0 && !d->fenced)
 		rc = feed_sink_take_over(s, d->owner, &killed, e);
@@ -116,6 +118,7 @@ static int connect_once(struct feed_ddls *d, struct err *e)
 		sql_close(s);
 		return -1;
 	}
+	sql_patience(s, 0);
 	d->sql = s;
 	return 0;
 }

@@ -8,6 +8,7 @@
  * responds, otherwise the primary, and no watermark advances until the reader is past the horizon.
  * If a DDL comes first, the changefeed restarts at the checkpoint, and the reader waits for the
  * secondary at that table. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -44,6 +45,7 @@ int schemas_connect(struct feed_run *r, struct deadline d, struct err *e)
 		sql_close(s);
 		return -1;
 	}
+	sql_patience(s, 0);
 	sql_close(r->control);
 	r->control = s;
 	return 0;
@@ -153,6 +155,12 @@ static bool secondary_is_here(struct feed_run *r)
 	return d.ready && d.step == FEED_DDL_NONE && !d.why[0] && !r->ddl_ts;
 }
 
+static void lose_control(struct feed_run *r)
+{
+	sql_close(r->control);
+	r->control = NULL;
+}
+
 static bool control_answers(struct feed_run *r)
 {
 	struct err ignored = ERR_INIT;
@@ -163,11 +171,23 @@ static bool control_answers(struct feed_run *r)
 	sql_patience(r->control, STILL_MS);
 	one = sql_exec(r->control, &ignored, "DO 1");
 	sql_patience(r->control, 0);
-	if (one >= 0)
-		return true;
-	sql_close(r->control);
-	r->control = NULL;
-	return false;
+	if (one < 0)
+		lose_control(r);
+	return one >= 0;
+}
+
+/* It may be frozen at any moment, also right behind an answer. */
+static const struct table_schema *ask_secondary(struct feed_run *r, const char *db,
+						const char *table, struct err *e)
+{
+	const struct table_schema *t;
+
+	sql_patience(r->control, STILL_MS);
+	t = schema_ask(r, r->control, db, table, e);
+	sql_patience(r->control, 0);
+	if (!t && (e->kind == ERR_GONE || e->kind == ERR_TIMEOUT))
+		lose_control(r);
+	return t;
 }
 
 static bool is_unsure(const struct feed_run *r, const char *db, const char *table)
@@ -219,26 +239,29 @@ static int may_wait_for_secondary(struct feed_run *r, const char *db, const char
 	return sure ? 0 : begin_again(r, db, table, e);
 }
 
-/* Waits until the secondary is at the reader's position; the redo log waits too. */
+/* A table without a primary key that the primary has changed since: only the secondary has its
+ * structure, once it is at the reader's position. The redo log waits too. */
 static const struct table_schema *from_secondary(struct feed_run *r, const char *db,
 						 const char *table, struct err *e)
 {
 	const struct table_schema *t = NULL;
 	bool told = false;
+	char on[200];
 
 	if (may_wait_for_secondary(r, db, table, e) < 0)
 		return NULL;
+	snprintf(on, sizeof(on), "the structure of %.60s.%.60s, which the secondary has", db, table);
 	feed_announce(r, r->read_ts);
 	while (!feed_stopping()) {
 		if (secondary_is_here(r) && control_answers(r) &&
-		    (t = schema_ask(r, r->control, db, table, e)))
-			return t;
+		    (t = ask_secondary(r, db, table, e)))
+			break;
 		if (e->kind && e->kind != ERR_GONE && e->kind != ERR_TIMEOUT) {
 			err_wrap(e,
 				 "the primary has already changed %s.%s, and the secondary does "
 				 "not have it",
 				 db, table);
-			return NULL;
+			break;
 		}
 		if (!told)
 			feed_log("warn",
@@ -246,13 +269,16 @@ static const struct table_schema *from_secondary(struct feed_run *r, const char 
 				 "for the secondary, which has it",
 				 db, table);
 		told = true;
+		status_board_waits(r->board, FEED_WAITER_STRUCTURE, on);
 		*e = (struct err)ERR_INIT;
 		if (feed_service(r, e) < 0)
-			return NULL;
+			break;
 		feed_sleep_ms(20);
 	}
-	err_set(e, ERR_CANCELLED, 0, "the changefeed ends");
-	return NULL;
+	status_board_waits(r->board, FEED_WAITER_STRUCTURE, NULL);
+	if (!t && !e->kind)
+		err_set(e, ERR_CANCELLED, 0, "the changefeed ends");
+	return t;
 }
 
 static struct feed_reached has_reached(struct feed_run *r)
@@ -312,7 +338,7 @@ static const struct table_schema *ask(struct feed_run *r, const char *db, const 
 	if (rc < 0)
 		return NULL;
 	if (rc)
-		t = schema_ask(r, r->control, db, table, e);
+		t = ask_secondary(r, db, table, e);
 	if (!t) {
 		*e = (struct err)ERR_INIT;
 		t = from_primary(r, db, table, e);

@@ -58,7 +58,8 @@ int feed_sink_take_over(struct sql *control, const char *owner, uint64_t *killed
  * changefeed recognizes these changes? */
 void feed_sink_bears_bdr(bool bdr);
 /* A connection to the secondary, with the session variables for applying changes, and recorded for
- * the fence. ERR_UNSUPPORTED: another instance of this changefeed has taken over. */
+ * the fence. It waits for an answer no longer than d has left, until sql_patience(s, 0).
+ * ERR_UNSUPPORTED: another instance of this changefeed has taken over. */
 struct sql *feed_sink_connect(const struct sql_endpoint *to, const char *owner, struct deadline d,
 			      struct err *e);
 /* A connection of a server. The id is valid only until that server restarts. */

@@ -36,6 +36,7 @@ static int worker_connect(struct sink_worker *w, struct deadline d, struct err *
 		sql_close(s);
 		return -1;
 	}
+	sql_patience(s, 0);
 	pthread_mutex_lock(&w->sink->lock);
 	w->socket = (int)mysql_get_socket(sql_handle(s));
 	pthread_mutex_unlock(&w->sink->lock);

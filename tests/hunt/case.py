@@ -145,9 +145,14 @@ class Bench:
         position = self.clock.position()
         bad = feed.reached(position, what, 15)
         waits = re.findall(r'structure of (\S+): the primary has already changed it; waiting for the secondary', feed.why()) if bad else []
-        if waits and not any('CREATE TABLE %s ' % waits[-1] in s and 'PRIMARY KEY' in s for s in self.statements):
+        if waits and not self.keeps_key(waits[-1]):
             self.S.thaw()
         return feed.reached(position, what) if bad else None
+
+    def keeps_key(self, table):
+        """Has it a primary key from its first statement to its last?"""
+        about = [s for s in self.statements if re.search(r'\b%s\b' % re.escape(table), s)]
+        return any('CREATE TABLE ' in s and 'PRIMARY KEY' in s for s in about) and not any(re.search(r'DROP (COLUMN k|PRIMARY KEY)', s) for s in about)
 
     def run(self, c):
         """[] when all is as expected, else lines that say what is not."""

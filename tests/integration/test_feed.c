@@ -635,6 +635,45 @@ static void redo_lint_finds_nothing_in_any_log(void **unused)
 	assert_int_equal(bad, 0);
 }
 
+/* Only the secondary has the structure of a table without a primary key for certain. It says that it
+ * is there, and is then silent: somebody holds the table's lock. */
+static void a_silent_secondary_does_not_stop_the_log(void **unused)
+{
+	(void)unused;
+	struct feed_opts o = options();
+	o.start_ts = fresh();
+	o.force_replicate = true;
+	struct feed *f = start(&o);
+	SQL(p, "CREATE TABLE d.t (a INT UNIQUE, b INT)");
+	SQL(p, "INSERT INTO d.t VALUES (1, 1)");
+	caught_up(f);
+	SQL(p, "ALTER TABLE d.t ADD COLUMN c INT"); /* its structure is asked for again */
+	caught_up(f);
+	/* a RENAME that has its first table's lock and waits for the second one's */
+	struct sql *reader = test_server_connect(secondary), *holder = test_server_connect(secondary);
+	static const char rename[] = "RENAME TABLE d.t TO d.x, d.z TO d.y";
+	SQL(s, "CREATE TABLE d.z (a INT)");
+	SQL(reader, "BEGIN");
+	number(reader, "SELECT COUNT(*) FROM d.z");
+	mysql_send_query(sql_handle(holder), rename, sizeof(rename) - 1);
+	while (!number(s, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE "
+			  "'RENAME%' AND STATE LIKE '%metadata lock'"))
+		usleep(20000);
+	SQL(p, "INSERT INTO d.t VALUES (2, 2, 2)");
+	bool on = resolved_goes_to(f, primary_ts());
+	SQL(s, "KILL %llu", (unsigned long long)sql_connection_id(holder));
+	while (number(s, "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE "
+			 "'RENAME%'"))
+		usleep(20000);
+	sql_close(holder);
+	sql_close(reader);
+	SQL(s, "DROP TABLE d.z");
+	assert_true(on);
+	caught_up(f);
+	all_equal();
+	stop(f);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -651,6 +690,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_feed_that_died_in_a_ddl_runs_it_again),
 		cmocka_unit_test(a_secondary_that_stands_still_does_not_hold_the_log),
 		cmocka_unit_test(the_log_needs_nothing_of_the_secondary),
+		cmocka_unit_test(a_silent_secondary_does_not_stop_the_log),
 		cmocka_unit_test(a_transaction_lies_in_one_file),
 		cmocka_unit_test(a_huge_transaction_passes_within_64_mib),
 		cmocka_unit_test(kills_under_load_with_s3_lose_nothing),
