@@ -250,7 +250,8 @@ static const struct table_schema *from_secondary(struct feed_run *r, const char 
 
 	if (may_wait_for_secondary(r, db, table, e) < 0)
 		return NULL;
-	snprintf(on, sizeof(on), "the structure of %.60s.%.60s, which the secondary has", db, table);
+	snprintf(on, sizeof(on), "the structure of %.60s.%.60s, which the secondary has", db,
+		 table);
 	feed_announce(r, r->read_ts);
 	while (!feed_stopping()) {
 		if (secondary_is_here(r) && control_answers(r) &&

@@ -98,7 +98,7 @@ struct sql *feed_sink_connect(const struct sql_endpoint *to, const char *owner, 
 	if (!s)
 		return NULL;
 	sql_patience(s, deadline_left_ms(d) + 1); /* it may freeze behind the login, too */
-	if (fence_register(s, owner, e) < 0 || /* before the first write */
+	if (fence_register(s, owner, e) < 0 ||    /* before the first write */
 	    /* behind it: who takes over now ends this connection */
 	    (generation && fence_check(s, owner, generation, e) < 0) ||
 	    sql_exec(

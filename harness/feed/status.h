@@ -22,9 +22,8 @@ struct feed_status *status_board_lock(struct status_board *b); /* to change fiel
 void status_board_unlock(struct status_board *b);
 void status_board_busy(void *board, bool busy); /* any thread */
 /* Who waits, and for what: NULL when it goes on. A wait begins with its first text; later ones only
- * say more. Any thread. What holds the log up: the primary, the store, a table's structure that only the secondary
- * has; what holds the sink up: a
- * DDL, its workers (SINK and up). */
+ * say more. Any thread. What holds the log up: the primary, the store, a table's structure that
+ * only the secondary has; what holds the sink up: a DDL, its workers (SINK and up). */
 enum {
 	FEED_WAITER_SOURCE,
 	FEED_WAITER_LOG,

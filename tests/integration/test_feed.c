@@ -635,8 +635,8 @@ static void redo_lint_finds_nothing_in_any_log(void **unused)
 	assert_int_equal(bad, 0);
 }
 
-/* Only the secondary has the structure of a table without a primary key for certain. It says that it
- * is there, and is then silent: somebody holds the table's lock. */
+/* Only the secondary has the structure of a table without a primary key for certain. It says that
+ * it is there, and is then silent: somebody holds the table's lock. */
 static void a_silent_secondary_does_not_stop_the_log(void **unused)
 {
 	(void)unused;
@@ -650,7 +650,8 @@ static void a_silent_secondary_does_not_stop_the_log(void **unused)
 	SQL(p, "ALTER TABLE d.t ADD COLUMN c INT"); /* its structure is asked for again */
 	caught_up(f);
 	/* a RENAME that has its first table's lock and waits for the second one's */
-	struct sql *reader = test_server_connect(secondary), *holder = test_server_connect(secondary);
+	struct sql *reader = test_server_connect(secondary),
+		   *holder = test_server_connect(secondary);
 	static const char rename[] = "RENAME TABLE d.t TO d.x, d.z TO d.y";
 	SQL(s, "CREATE TABLE d.z (a INT)");
 	SQL(reader, "BEGIN");
