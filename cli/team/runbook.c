@@ -39,17 +39,19 @@ static void add_quoted(struct strbuf *out, const char *text)
 	strbuf_addch(out, '"');
 }
 
+static void add_word(struct strbuf *out, const char *w)
+{
+	if (*w && w[strspn(w, NAMES "-./:=,@+%")] == '\0')
+		strbuf_addstr(out, w);
+	else
+		add_quoted(out, w);
+}
+
 static void add_words(struct strbuf *out, char *const *argv)
 {
 	for (size_t i = 0; argv[i]; i++) {
-		const char *w = argv[i];
-
-		if (i)
-			strbuf_addch(out, ' ');
-		if (*w && w[strspn(w, NAMES "-./:=,@+%")] == '\0')
-			strbuf_addstr(out, w);
-		else
-			add_quoted(out, w);
+		strbuf_addstr(out, i ? " " : "");
+		add_word(out, argv[i]);
 	}
 }
 
@@ -407,10 +409,12 @@ static void promote(struct page *p, const struct attach_cluster *secondary)
 		 "ends the time without service.",
 		 secondary->sql.host, secondary->sql.port);
 	if (!secondary->mysql) {
-		strbuf_addf(
+		strbuf_addf(&sh, "mysql -h %s -P %u -u ", secondary->sql.host,
+			    secondary->sql.port);
+		add_word(&sh, secondary->sql.user);
+		strbuf_addstr(
 			&sh,
-			"mysql -h %s -P %u -u %s -p -e \"SELECT @@tidb_super_read_only, @@tidb_restricted_read_only\"",
-			secondary->sql.host, secondary->sql.port, secondary->sql.user);
+			" -p -e \"SELECT @@tidb_super_read_only, @@tidb_restricted_read_only\"");
 		page_item(p,
 			  "If writes are refused, `tidb_super_read_only` or "
 			  "`tidb_restricted_read_only` is on. By hand: `%s`",

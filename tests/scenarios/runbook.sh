@@ -93,6 +93,7 @@ done
 blocks plain.md >plain.sh
 bash -n plain.sh && ok || bad "hostile names break the shell: $(cat plain.sh)"
 grep -Fq 'mysql://o%60x%24%28id%29%22%3Cscript%3E:$(uri_encode "${SECONDARY_PASSWORD}")@' plain.sh && ok || bad "a name is not quoted: $(cat plain.sh)"
+grep -Fq -- '-u "o\`x\\$(id)\\"\<script\>" -p' plain.md && ok || bad "a name in a fallback is not quoted: $(grep -F -- ' -u ' plain.md)"
 grep -Fq 'kill "all of \$it"' plain.sh && ok || bad "the file's own command: $(cat plain.sh)"
 grep -Fq '$(pass show "a b" | head -n 1)' plain.sh && ok || bad "a password's command: $(cat plain.sh)"
 grep -Fq '$(head -n 1 "/etc/a b")' plain.sh && ok || bad "a password's file: $(cat plain.sh)"
