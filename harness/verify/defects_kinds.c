@@ -1,6 +1,7 @@
 /* What can go wrong on the way from a primary to a verdict, each as a change of the recording at a
  * place that the seed draws. A plant is taken only when the final state differs from the right one
  * (or, for a harmless twin, when it does not). */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -515,6 +516,8 @@ static bool last_second_missing(const struct defect_run *r, struct rng *g, struc
 			defect_state_release(&c->state);
 			c->state = defect_state_at(r, r->place[r->order[i]] - 1);
 			c->limit = UINT64_MAX;
+			/* what would lack more would be found more easily */
+			assert(r->rec[r->order[i]].end_us <= end);
 			snprintf(c->where, sizeof(c->where),
 				 "the new primary lacks the last %" PRId64
 				 " ms: from position %" PRIu64,

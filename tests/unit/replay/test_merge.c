@@ -332,6 +332,70 @@ static void rows_come_in_commit_order_whatever_the_memory(void **unused)
 	}
 }
 
+/* The log has a transaction's rows by their keys. A row that took a unique value from one that went
+ * is written behind it. */
+static void a_transaction_deletes_before_it_updates_before_it_inserts(void **unused)
+{
+	static const struct change x[] = {
+		{ .commit_ts = 9, .start_ts = 8, .from = 2, .to = 2, .after = "b" },
+		{ .commit_ts = 9, .start_ts = 8, .from = 3, .to = 3, .before = "c", .after = "d" },
+		{ .commit_ts = 9, .start_ts = 8, .from = 4, .to = 4, .before = "e" },
+	};
+	struct commit_order *o = commit_order_new(1 << 20, "/tmp");
+	struct commit_order_row r;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	for (int i = 0; i < 3; i++) {
+		struct redo_column before[2], after[2];
+		struct redo_row row = row_of(&x[i], before, after);
+
+		assert_int_equal(commit_order_add(o, &row, &e), 0);
+	}
+	assert_int_equal(commit_order_sort(o, &e), 0);
+	for (int i = 3; i-- > 0;) {
+		struct redo_value id;
+		uint32_t at = 0;
+
+		assert_int_equal(commit_order_next(o, &r, &e), 1);
+		row_layout_image_next(r.change.image, &at, &id);
+		assert_int_equal(id.i, x[i].from);
+		assert_int_equal(r.change.put, x[i].after[0] != 0);
+	}
+	assert_int_equal(commit_order_next(o, &r, &e), 0);
+	commit_order_free(o);
+}
+
+/* A key has all of its columns: rows that differ in one of them do not wait for each other. */
+static void rows_conflict_by_their_whole_key(void **unused)
+{
+	uint64_t token[3];
+
+	(void)unused;
+	for (int i = 0; i < 3; i++) {
+		struct commit_order *o = commit_order_new(1 << 20, "/tmp");
+		struct redo_column c[2];
+		struct redo_row r = { .start_ts = 1,
+				      .commit_ts = 2,
+				      .table = { text("d"), text("t"), 1, false },
+				      .columns = c,
+				      .n_columns = 2 };
+		struct commit_order_row out;
+		struct err e = ERR_INIT;
+
+		fill(c, i == 1 ? 8 : 7, i == 2 ? "b" : "a");
+		c[1].flag = COLF_HANDLE_KEY | COLF_PRIMARY_KEY;
+		assert_int_equal(commit_order_add(o, &r, &e), 0);
+		assert_int_equal(commit_order_sort(o, &e), 0);
+		assert_int_equal(commit_order_next(o, &out, &e), 1);
+		assert_int_equal(out.n_tokens, 1);
+		token[i] = out.tokens[0];
+		commit_order_free(o);
+	}
+	assert_true(token[0] != token[1]);
+	assert_true(token[0] != token[2]);
+}
+
 /* The tokens of a row whose key is this text under this collation. */
 static bool key_tokens(const char *v, const char *collation, uint64_t token[2])
 {
@@ -524,6 +588,8 @@ int main(void)
 		cmocka_unit_test(the_newest_state_wins_in_any_order_and_any_memory),
 		cmocka_unit_test(a_missing_or_altered_change_is_named_a_repeated_one_is_not),
 		cmocka_unit_test(rows_come_in_commit_order_whatever_the_memory),
+		cmocka_unit_test(a_transaction_deletes_before_it_updates_before_it_inserts),
+		cmocka_unit_test(rows_conflict_by_their_whole_key),
 		cmocka_unit_test(texts_that_a_collation_may_hold_equal_conflict),
 		cmocka_unit_test(keys_sort_as_their_values_do),
 		cmocka_unit_test(changes_come_by_table_and_key_the_large_ones_too),

@@ -117,6 +117,29 @@ static void a_cycle_is_found_behind_what_was_looked_at_before(void **state)
 	       UINT64_MAX, VERDICT_FAIL, "G0");
 }
 
+/* The way back leads from the second of those that one comes before; and a way on to another, past
+ * one that was looked at before, is no way back. */
+static void each_edge_of_a_transaction_is_its_own(void **state)
+{
+	(void)state;
+	begin();
+	put(1, T(1, 1, "acked", 1, A(1, "1.1.1") "," A(2, "1.1.2") "," A(3, "1.1.3")));
+	put(2, T(2, 1, "acked", 2, A(1, "2.1.1")));
+	put(3, T(3, 1, "acked", 3, A(2, "3.1.1") "," A(3, "3.1.2")));
+	expect((struct lists[]){ { 1, "1.1.1 2.1.1" },
+				 { 2, "1.1.2 3.1.1" },
+				 { 3, "3.1.2 1.1.3" },
+				 { 0, NULL } },
+	       UINT64_MAX, VERDICT_FAIL, "G0");
+	begin();
+	put(1, T(1, 1, "acked", 1, A(1, "1.1.1")));
+	put(2, T(2, 1, "acked", 3, A(1, "2.1.1")));
+	put(3, T(3, 1, "acked", 2, A(1, "3.1.1")));
+	put(4, T(4, 1, "acked", 4, A(1, "4.1.1")));
+	expect((struct lists[]){ { 1, "1.1.1 3.1.1 2.1.1 4.1.1" }, { 0, NULL } }, UINT64_MAX,
+	       VERDICT_PASS, NULL);
+}
+
 static void each_anomaly_is_named(void **state)
 {
 	(void)state;
@@ -234,6 +257,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_healthy_history_passes),
 		cmocka_unit_test(a_cycle_is_found_behind_what_was_looked_at_before),
+		cmocka_unit_test(each_edge_of_a_transaction_is_its_own),
 		cmocka_unit_test(each_anomaly_is_named),
 		cmocka_unit_test(what_is_not_known_is_unknown),
 		cmocka_unit_test(a_broken_sum_is_named),
