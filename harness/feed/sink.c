@@ -152,87 +152,37 @@ static int push_item(struct feed_sink *s, struct feed_item *it, struct err *e)
 	return rc;
 }
 
-static bool same_table(const struct redo_row *a, const struct redo_row *b)
+/* A delete is its key alone. */
+static int push_row(struct feed_sink *s, const struct redo_row *r, struct err *e)
 {
-	return a->table.table.n == b->table.table.n && a->table.db.n == b->table.db.n &&
-	       !memcmp(a->table.table.p, b->table.table.p, a->table.table.n) &&
-	       !memcmp(a->table.db.p, b->table.db.p, a->table.db.n);
-}
+	struct feed_item it = { .commit_ts = r->commit_ts };
+	struct feed_table *t;
 
-/* The key of one side of a row, alone in s->text. */
-static void set_key(struct feed_sink *s, uint32_t table, const struct redo_column *c, uint32_t n)
-{
+	if (table_of(s, r, &it.table, e) < 0)
+		return -1;
+	t = s->tables[it.table];
+	it.keyless = t->keyless;
+	it.again = t->again;
+	t->again = false;
 	strbuf_reset(&s->text);
-	feed_add_key(&s->text, s->tables[table], c, n);
-}
-
-/* The rows of one table: all deletes, the old keys of updates that change the key among them, and
- * only then what is put. */
-static int push_group(struct feed_sink *s, const struct redo_row *rows, size_t n, struct err *e)
-{
-	struct strbuf after = STRBUF_INIT;
-	uint32_t table;
-	int rc = -1;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct redo_row *r = &rows[i];
-
-		if (!r->n_pre_columns)
-			continue;
-		if (table_of(s, r, &table, e) < 0)
-			goto out;
-		if (r->n_columns) {
-			set_key(s, table, r->columns, r->n_columns);
-			strbuf_reset(&after);
-			strbuf_add(&after, s->text.buf, s->text.len);
-		}
-		set_key(s, table, r->pre_columns, r->n_pre_columns);
-		if (r->n_columns && after.len == s->text.len &&
-		    !memcmp(after.buf, s->text.buf, after.len))
-			continue;
-		struct feed_item it = { .commit_ts = r->commit_ts,
-					.table = table,
-					.keyless = s->tables[table]->keyless,
-					.again = s->tables[table]->again,
-					.key_bytes = (uint32_t)s->text.len };
-		s->tables[table]->again = false;
-		if (push_item(s, &it, e) < 0)
-			goto out;
+	if (r->n_columns) {
+		feed_add_item(&s->text, &it, t, r->columns, r->n_columns);
+	} else {
+		feed_add_key(&s->text, t, r->pre_columns, r->n_pre_columns);
+		it.key_bytes = (uint32_t)s->text.len;
 	}
-	for (size_t i = 0; i < n; i++) {
-		const struct redo_row *r = &rows[i];
-
-		if (!r->n_columns)
-			continue;
-		if (table_of(s, r, &table, e) < 0)
-			goto out;
-		struct feed_item it = { .commit_ts = r->commit_ts,
-					.table = table,
-					.keyless = s->tables[table]->keyless,
-					.again = s->tables[table]->again };
-		s->tables[table]->again = false;
-		strbuf_reset(&s->text);
-		feed_add_item(&s->text, &it, s->tables[table], r->columns, r->n_columns);
-		if (push_item(s, &it, e) < 0)
-			goto out;
-	}
-	rc = 0;
-out:
-	strbuf_release(&after);
-	if (s->text.alloc > 2 * BATCH_BYTES_MAX)
-		strbuf_release(&s->text);
-	return rc;
+	return push_item(s, &it, e);
 }
 
 int feed_sink_push(struct feed_sink *s, const struct redo_row *rows, size_t n, struct err *e)
 {
-	for (size_t i = 0, end; i < n; i = end) {
-		for (end = i + 1; end < n && same_table(&rows[i], &rows[end]); end++)
-			;
-		if (push_group(s, rows + i, end - i, e) < 0)
-			return -1;
-	}
-	return 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = push_row(s, &rows[i], e);
+	if (s->text.alloc > 2 * BATCH_BYTES_MAX)
+		strbuf_release(&s->text);
+	return rc;
 }
 
 void feed_sink_read_again(struct feed_sink *s)

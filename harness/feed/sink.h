@@ -73,7 +73,8 @@ int feed_server_id(struct sql *s, struct feed_server_id *out, struct err *e);
 int feed_connection_end(struct sql *control, const struct feed_server_id *old, struct deadline d,
 			struct err *e);
 
-/* Queues the rows of a transaction or of a part of it: net changes, grouped by (db, table). */
+/* Queues the rows of a transaction or of a part of it, in their order: net changes as netting.h
+ * gives them, so of each table the deletes first, and a changed key is a delete and an insert. */
 int feed_sink_push(struct feed_sink *s, const struct redo_row *rows, size_t n, struct err *e);
 /* The transaction of the last pushed part will be pushed again from its start. */
 void feed_sink_read_again(struct feed_sink *s);
