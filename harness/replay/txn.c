@@ -360,8 +360,7 @@ int txn_keyless(struct txn *t, struct sql *control, bool fresh, struct err *e)
 			t->keyless =
 				xreallocarray(t->keyless, t->n_keyless + 1, sizeof(*t->keyless));
 			t->keyless[t->n_keyless++] =
-				(struct keyless_done){ xstrndup(r.cell[0], r.len[0]),
-						       xstrndup(r.cell[1], r.len[1]),
+				(struct keyless_done){ xstrdup(r.cell[0]), xstrdup(r.cell[1]),
 						       strtoull(r.cell[2], NULL, 10) };
 		}
 	}

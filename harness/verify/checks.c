@@ -137,13 +137,13 @@ static int server_rows(void *arg, uint32_t table, int (*fn)(void *to, const stru
 		    read_number(rows.cell[1], &row.k) < 0 || !rows.cell[2] || !rows.cell[3]) {
 			rc = err_set(e, ERR_BAD_DATA, 0,
 				     "%s has a row that does not have the load's columns", name);
-			break;
+		} else {
+			row.c = rows.cell[2];
+			row.c_len = rows.len[2];
+			row.pad = rows.cell[3];
+			row.pad_len = rows.len[3];
+			rc = fn(to, &row);
 		}
-		row.c = rows.cell[2];
-		row.c_len = rows.len[2];
-		row.pad = rows.cell[3];
-		row.pad_len = rows.len[3];
-		rc = fn(to, &row);
 	}
 	sql_rows_release(&rows);
 	return rc;

@@ -160,6 +160,13 @@ static void a_stopped_load_is_exactly_there_and_a_changed_row_is_named(void **st
 	expect(&o, check_model, VERDICT_FAIL, "vanished row");
 	o.before_replay = true;
 	expect(&o, check_model, VERDICT_PASS, NULL);
+	/* no row of the load's shape: nothing is judged by it */
+	must((int)sql_exec(s, &e, "ALTER TABLE sbtest.sbtest1 MODIFY c CHAR(120)"));
+	must((int)sql_exec(s, &e, "UPDATE sbtest.sbtest1 SET c = NULL WHERE id = 3"));
+	assert_int_equal(check_model(&o, &r, &e), -1);
+	assert_non_null(strstr(e.text, "sbtest1 has a row"));
+	assert_int_equal(r.verdict, VERDICT_UNKNOWN);
+	verify_result_release(&r);
 	sql_close(s);
 	tso_map_free(o.tso_map);
 	load_free(load);

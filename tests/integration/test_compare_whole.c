@@ -46,6 +46,20 @@ static void check(enum verdict verdict)
 	compare_result_release(&r);
 }
 
+/* How many statements a server has been sent. */
+static uint64_t questions(int side)
+{
+	struct err e = ERR_INIT;
+	uint64_t n = 0;
+
+	if (sql_value_u64(
+		    pair_conn[side], &n, &e,
+		    "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Questions'") <
+	    0)
+		fail_msg("%s", e.text);
+	return n;
+}
+
 static void columns_in_another_order_are_told_and_compared_by_name(void **unused)
 {
 	struct compare_result r;
@@ -332,6 +346,32 @@ static void a_table_that_cannot_be_opened_hides_no_other_from_the_sums(void **un
 	}
 }
 
+/* Statements of a server for the sums of d.base, whatever they are. */
+static uint64_t statements_of_sums(void)
+{
+	struct table_sum sum = { (char *)"d", (char *)"base", 0, 0 };
+	struct table_sums sums = { &sum, 1, CHECKSUM_FORM };
+	uint64_t before = questions(1);
+	struct compare_result r;
+	struct err e = ERR_INIT;
+
+	if (compare_with_sums(test_server_endpoint(pair_server[1]), &sums, 1, &r, &e) < 0)
+		fail_msg("%s", e.text);
+	compare_result_release(&r);
+	return questions(1) - before;
+}
+
+/* A sum over a large table in one statement would hold its snapshot for as long, and a server that
+ * limits the time of statements would end it. */
+static void the_sums_of_a_large_table_are_made_in_ranges(void **unused)
+{
+	uint64_t small = statements_of_sums();
+
+	(void)unused;
+	pair_run(1, "REPLACE INTO base SELECT seq, 0 FROM seq_1_to_120000");
+	assert_in_range(statements_of_sums() - small, 1, 10);
+}
+
 static void where_files_lie_is_no_structure(void **unused)
 {
 	static const char *const tables[] = {
@@ -388,6 +428,16 @@ static void a_filter_that_matches_nothing_is_wrong_usage(void **unused)
 	table_filter_add_pattern(o.filter, "!*.*");
 	refused(&o, "no table to compare");
 	table_filter_free(o.filter);
+	/* one side has it: a difference */
+	pair_run(0, "CREATE TABLE t2 (a INT)");
+	o.filter = table_filter_new();
+	table_filter_add_pattern(o.filter, "d.t2");
+	r = pair_compare(&o);
+	assert_int_equal(r.verdict, VERDICT_FAIL);
+	assert_non_null(pair_finding(&r, "table", "d.t2"));
+	compare_result_release(&r);
+	table_filter_free(o.filter);
+	pair_run(0, "DROP TABLE t2");
 	o.filter = NULL;
 	o.ignore = all_of_it;
 	refused(&o, "no table to compare");
@@ -472,21 +522,10 @@ static void one_table_hides_no_other_and_a_keyless_one_is_healed(void **unused)
 /* Statements that a server was sent by one compare. */
 static uint64_t statements(void)
 {
-	uint64_t before = 0, after = 0;
-	struct err e = ERR_INIT;
+	uint64_t before = questions(0);
 
-	if (sql_value_u64(
-		    pair_conn[0], &before, &e,
-		    "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Questions'") <
-	    0)
-		fail_msg("%s", e.text);
 	check(VERDICT_PASS);
-	if (sql_value_u64(
-		    pair_conn[0], &after, &e,
-		    "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Questions'") <
-	    0)
-		fail_msg("%s", e.text);
-	return after - before;
+	return questions(0) - before;
 }
 
 static void statements_grow_with_the_number_of_tables(void **unused)
@@ -725,6 +764,7 @@ int main(void)
 		cmocka_unit_test_setup(tables_that_cannot_be_opened_are_told, fresh),
 		cmocka_unit_test_setup(a_table_that_cannot_be_opened_hides_no_other_from_the_sums,
 				       fresh),
+		cmocka_unit_test_setup(the_sums_of_a_large_table_are_made_in_ranges, fresh),
 		cmocka_unit_test_setup(where_files_lie_is_no_structure, fresh),
 		cmocka_unit_test_setup(a_filter_that_matches_nothing_is_wrong_usage, fresh),
 		cmocka_unit_test_setup(counters_that_are_behind_are_noted, fresh),

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
 #include "harness/replay/commit_order.h"
+#include "harness/sql/keyless.h"
 #include "tests/integration/replay_fixture.h"
 
 #define ACCOUNTS 60
@@ -273,6 +275,52 @@ static void a_table_without_a_key_gets_each_change_once(void **unused)
 	got = fx_value(
 		"SELECT CONCAT_WS(' ', COUNT(*), COUNT(DISTINCT v), SUM(v LIKE 'changed%'), SUM(id)) FROM heap.t");
 	assert_string_equal(got, "400 400 200 119400");
+	free(got);
+	fx_log_free(&l);
+}
+
+/* Its changefeed had written some of the rows, and told so. */
+static void rows_without_a_key_that_are_there_are_passed_over(void **unused)
+{
+	static const char *const tables[] = { "t", "brought_by_the_changefeed" };
+	struct replay_opts o = fx_replay_opts(REPLAY_TXN);
+	struct replay_stats st;
+	struct err e = ERR_INIT;
+	struct fx_log l;
+	char *got;
+
+	(void)unused;
+	fx_must("DROP DATABASE IF EXISTS heap");
+	fx_must("CREATE DATABASE heap");
+	fx_forget();
+	assert_int_equal(ddl_once_prepare(fx.conn, &e), 0);
+	fx_must(KEYLESS_MAKE);
+	fx_log_begin(&l, "brought-log");
+	for (int i = 0; i < 3; i++) {
+		tso_t ts = fx_log_txn(&l);
+
+		for (int k = 0; k < 2; k++) {
+			fx_log_row(&l, "heap", tables[k], FX_NO_KEY, i, NULL, "v");
+			if (i != k)
+				continue;
+			char *done = xstrfmt(
+				"REPLACE INTO " KEYLESS_TABLE
+				" VALUES ('default/brought-log', 'heap', '%s', %" PRIu64 ")",
+				tables[k], ts);
+
+			fx_must(done);
+			free(done);
+		}
+	}
+	fx_log_end(&l);
+	fx_must("CREATE TABLE heap.t (id BIGINT, v VARCHAR(100))");
+	fx_must("CREATE TABLE heap.brought_by_the_changefeed LIKE heap.t");
+	o.force = true;
+	fx_must_replay(l.store, &o, &st);
+	got = fx_value(
+		"SELECT CONCAT_WS(' ', GROUP_CONCAT(id ORDER BY id), (SELECT GROUP_CONCAT(id)"
+		" FROM heap.brought_by_the_changefeed)) FROM heap.t");
+	assert_string_equal(got, "1,2 2");
 	free(got);
 	fx_log_free(&l);
 }
@@ -552,6 +600,7 @@ int main(void)
 		cmocka_unit_test(a_reader_sees_whole_transactions_only_also_across_kills),
 		cmocka_unit_test(the_reader_would_see_a_torn_transaction),
 		cmocka_unit_test(a_table_without_a_key_gets_each_change_once),
+		cmocka_unit_test(rows_without_a_key_that_are_there_are_passed_over),
 		{ "keys_that_are_doubles_are_found_merge", keys_that_are_doubles_are_found, NULL,
 		  NULL, &merge },
 		{ "keys_that_are_doubles_are_found_txn", keys_that_are_doubles_are_found, NULL,
