@@ -190,6 +190,31 @@ static void what_is_spilled_nets_the_same(void **unused)
 	free(given);
 }
 
+/* Its tables are not kept, and the next transaction has none. */
+static void after_a_huge_transaction_comes_a_small_one(void **unused)
+{
+	struct netting *n = netting_new((size_t)1 << 30, "/tmp");
+	struct net_change *c;
+	struct err e = ERR_INIT;
+	size_t count;
+	bool more;
+
+	(void)unused;
+	for (int i = 0; i < 70000; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "%d", i);
+		add(n, 0, key, NULL, "x");
+	}
+	assert_int_equal(netting_batch(n, &c, &count, &more, &e), 0);
+	assert_int_equal(count, 70000);
+	assert_false(more);
+	netting_reset(n);
+	add(n, 0, "1", NULL, "a");
+	assert_string_equal(all(n), "0:>a");
+	netting_free(n);
+}
+
 static void a_full_or_missing_directory_is_an_error(void **unused)
 {
 	struct netting *n = netting_new(1000, "/nonexistent/here");
@@ -264,6 +289,7 @@ int main(void)
 		cmocka_unit_test(tables_stay_apart_and_deletes_come_first),
 		cmocka_unit_test(what_is_spilled_nets_the_same),
 		cmocka_unit_test(rows_without_a_key_are_counted),
+		cmocka_unit_test(after_a_huge_transaction_comes_a_small_one),
 		cmocka_unit_test(a_full_or_missing_directory_is_an_error),
 	};
 

@@ -230,6 +230,23 @@ static void a_part_of_a_later_transaction_is_torn(void **state)
 	expect(1, VERDICT_FAIL, "\"kind\": \"early update\", \"table\": \"t1\", \"id\": 2");
 }
 
+/* Whose value it is that must not be there. */
+static void a_failed_transaction_is_named(void **state)
+{
+	(void)state;
+	begin();
+	add(1, 0, 1, 0);
+	add(2, 0, 2, 0);
+	txns[1].outcome = TXN_FAILED;
+	txns[1].present = false;
+	commit(0);
+	expect(UINT64_MAX, VERDICT_PASS, NULL);
+	commit(1);
+	expect(UINT64_MAX, VERDICT_FAIL,
+	       "\"kind\": \"dirty row\", \"table\": \"t1\", \"id\": 2, \"writer\": "
+	       "\"worker 2 sequence 1 (failed");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +254,7 @@ int main(void)
 		cmocka_unit_test(many_of_unknown_place_are_put_in_order),
 		cmocka_unit_test(the_order_of_their_begins_comes_first),
 		cmocka_unit_test(a_part_of_a_later_transaction_is_torn),
+		cmocka_unit_test(a_failed_transaction_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
