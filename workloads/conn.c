@@ -19,6 +19,9 @@
  * wait of InnoDB 50 s, TiDB without its TiKV 82 s, without its PD 102 s. A server that was killed
  * is noticed at once by its machine's RST, a machine without power by the next two. */
 #define READ_TIMEOUT_S 150u
+/* An acknowledgement has to mean what it says, whatever the server's globals and its init_connect
+ * are: no transaction may be open behind it. */
+#define SESSION "SET SESSION autocommit = 1, completion_type = 0"
 /* packets, and keep-alive probes, that no machine acknowledges */
 #define UNANSWERED_MS 20000
 #define KEEPALIVE_S 5
@@ -495,6 +498,7 @@ void conn_connect(struct conn *l, const struct sql_endpoint *ep, const char *db,
 	mysql_options(l->m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
 	mysql_options(l->m, MYSQL_OPT_READ_TIMEOUT, &io_s);
 	mysql_options(l->m, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
+	mysql_options(l->m, MYSQL_INIT_COMMAND, SESSION);
 	login_options(l->m, ep);
 	l->endpoint = ep;
 	l->op = LINK_CONNECT;
@@ -552,6 +556,7 @@ void conn_close(struct conn *l)
 	l->current = NULL;
 	l->op = LINK_NONE;
 	l->wait = 0;
+	l->last_tso = 0;
 	l->watched_fd = l->fd = -1;
 }
 

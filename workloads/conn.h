@@ -52,7 +52,8 @@ struct conn {
 	/* answers read of a query of several statements: a failure is statement `results`, from
 	 * 0 */
 	unsigned results;
-	bool tidb; /* the server is TiDB */
+	bool tidb;         /* the server is TiDB */
+	uint64_t last_tso; /* TiDB: of the last commit whose position was asked; 0: none */
 	/* TiDB: the commit TSO; else the sequence number from the last OK packet that told one;
 	 * 0: none since conn_forget_gtid() */
 	uint64_t last_gtid;

@@ -1,6 +1,7 @@
 /* A worker's life: connect, take a due transaction, run event() as a coroutine from one call to the
  * next, and record how it ended. */
 #include <assert.h>
+#include <errmsg.h>
 #include <lauxlib.h>
 #include <mysqld_error.h>
 #include <stdlib.h>
@@ -332,10 +333,16 @@ static void start_commit(struct worker *w)
 	conn_command(&w->conn, "COMMIT", 6);
 }
 
-static void packet_add(struct worker *w, const char *text, size_t n)
+/* On a line of its own: the statement before may end with a comment. */
+static void packet_next(struct worker *w)
 {
 	if (w->packet_n++)
-		strbuf_addch(&w->packet, ';');
+		strbuf_addstr(&w->packet, "\n;");
+}
+
+static void packet_add(struct worker *w, const char *text, size_t n)
+{
+	packet_next(w);
 	strbuf_add(&w->packet, text, n);
 }
 
@@ -356,8 +363,7 @@ static bool start_in_packet(struct worker *w)
 	}
 	if (c->verb == CON_EXECUTE) {
 		w->wrote |= !st->reads;
-		if (w->packet_n++)
-			strbuf_addch(&w->packet, ';');
+		packet_next(w);
 		sqltext_add(&w->packet, w->conn.m, st, c);
 	} else if (c->verb != CON_COMMIT || !l->o.ledger_rows) {
 		w->in_txn |= c->verb == CON_BEGIN;
@@ -581,13 +587,16 @@ static void connect_failed(struct worker *w)
 	worker_end(w);
 }
 
-/* {"txn_scope":"global","start_ts":…,"commit_ts":431434047157698561,…}: the TSO; 0: there is none
- * (nothing was written). */
-static uint64_t position_of(const char *info)
+/* {"txn_scope":"global","start_ts":…,"commit_ts":431434047157698561,…}: the TSO; 0: there is none,
+ * or it is that of the session's last transaction (this one wrote nothing). */
+static uint64_t position_of(struct worker *w, const char *info)
 {
 	const char *p = strstr(info, "\"commit_ts\":");
+	uint64_t tso = p ? strtoull(p + 12, NULL, 10) : 0;
 
-	return p ? strtoull(p + 12, NULL, 10) : 0;
+	if (tso == w->conn.last_tso)
+		return 0;
+	return w->conn.last_tso = tso;
 }
 
 static void note_connected(struct worker *w)
@@ -608,10 +617,26 @@ static void note_connected(struct worker *w)
 		conn_query(k, SESSION_MULTI_SQL, strlen(SESSION_MULTI_SQL));
 }
 
+/* A comment that a statement leaves open hides those behind it from the server, COMMIT too. */
+static void check_packet_answered(struct worker *w)
+{
+	struct conn *k = &w->conn;
+
+	if (k->failed || k->results >= w->packet_sent)
+		return;
+	k->failed = true;
+	k->code = CR_NO_DATA;
+	snprintf(k->text, sizeof(k->text),
+		 "the server answered %u of %u statements that were sent as one packet: does one "
+		 "of them leave a comment open?",
+		 k->results, w->packet_sent);
+}
+
 static void commit_answered(struct worker *w)
 {
 	struct conn *k = &w->conn;
 
+	check_packet_answered(w);
 	if (k->failed) {
 		/* of a transaction in one packet: a statement before COMMIT said no, and
 		 * the server read no further */
@@ -625,7 +650,7 @@ static void commit_answered(struct worker *w)
 	w->in_txn = false;
 	w->committed = true;
 	w->position = k->last_gtid;
-	if (k->tidb) {
+	if (k->tidb && w->wrote) { /* else it tells of an earlier one */
 		w->phase = PHASE_POSITION;
 		k->want_rows = true;
 		conn_query(k, POSITION_SQL, strlen(POSITION_SQL));
@@ -656,6 +681,7 @@ static void operation_done(struct worker *w)
 			become_ready(w); /* a server without that variable gives no positions */
 		return;
 	case PHASE_EVENT:
+		check_packet_answered(w);
 		if (k->failed) {
 			event_failed(w, false);
 			return;
@@ -682,7 +708,7 @@ static void operation_done(struct worker *w)
 		/* lost by now: the commit is acknowledged all the same, its position is not known
 		 */
 		if (!k->failed && k->rows.n == 1 && !k->rows.cell[0].null)
-			w->position = position_of(k->rows.bytes.buf + k->rows.cell[0].at);
+			w->position = position_of(w, k->rows.bytes.buf + k->rows.cell[0].at);
 		w->phase = PHASE_EVENT;
 		resume(w, 0);
 		return;

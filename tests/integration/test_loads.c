@@ -154,11 +154,22 @@ static void each_load_runs_in_each_protocol_and_its_transactions_are_all_there(v
 		}
 }
 
+static void set_globals(const char *sql)
+{
+	struct sql *s = test_server_connect(server);
+	struct err e = ERR_INIT;
+
+	must(sql_exec(s, &e, "%s", sql) < 0 ? -1 : 0, &e);
+	sql_close(s);
+}
+
+/* What is acknowledged is there, also where the server's sessions leave a transaction open. */
 static void single_statements_need_no_transaction(void **state)
 {
 	struct err e = ERR_INIT;
 
 	(void)state;
+	set_globals("SET GLOBAL autocommit = 0, GLOBAL completion_type = 'CHAIN'");
 	for (int protocol = LOAD_PREPARED; protocol <= LOAD_ONE_PACKET; protocol++) {
 		struct load *l =
 			prepared("oltp_update_index", (enum load_protocol)protocol, false, NULL);
@@ -182,6 +193,7 @@ static void single_statements_need_no_transaction(void **state)
 		sql_close(s);
 		load_free(l);
 	}
+	set_globals("SET GLOBAL autocommit = 1, GLOBAL completion_type = 'NO_CHAIN'");
 }
 
 struct findings {
@@ -339,6 +351,39 @@ static void the_history_tells_what_was_appended_and_read(void **state)
 	load_free(l);
 }
 
+static void write_load(char *path, size_t room, const char *name, const char *text)
+{
+	struct err e = ERR_INIT;
+
+	snprintf(path, room, "%s/%s", dir, name);
+	must(fs_write_atomic(path, text, strlen(text), 0644, &e), &e);
+}
+
+static void a_comment_hides_no_commit(void **state)
+{
+	static const char text[] =
+		"return { name = 'talks', statements = { up = { 'UPDATE talks%d SET k = k + 1 WHERE id = ? -- why' } },\n"
+		" tables = { 'talks%d' }, prepare = function(con, _, t) con:query(('CREATE TABLE talks%d (id INT PRIMARY KEY, k INT)'):format(t))\n"
+		"  con:query(('INSERT INTO talks%d VALUES (1, 0)'):format(t)) end,\n"
+		" event = function(con, r) con:begin() con:execute('up', r:table(), 1) con:query('DO 1 # why') con:commit() end }\n";
+	char path[128];
+
+	(void)state;
+	write_load(path, sizeof(path), "talks.lua", text);
+	for (int protocol = LOAD_PREPARED; protocol <= LOAD_ONE_PACKET; protocol++) {
+		struct load *l = prepared(path, (enum load_protocol)protocol, true, NULL);
+		struct load_stats st = run(l, 50);
+		struct sql *s = test_server_connect(server);
+		struct err e = ERR_INIT;
+		uint64_t rows;
+
+		must(sql_value_u64(s, &rows, &e, "SELECT COUNT(*) FROM sbtest.drtest_ledger"), &e);
+		assert_int_equal(rows, st.acked);
+		sql_close(s);
+		load_free(l);
+	}
+}
+
 /* What event() gets of all kinds of values, in each protocol; what it notes proves it. */
 static void a_load_reads_what_is_there(void **state)
 {
@@ -360,14 +405,9 @@ static void a_load_reads_what_is_there(void **state)
 		"  assert(rows[1][1] == odd and rows[1][2] == '' and rows[1][3] == -9007199254740991 and rows[1][4] == hex, rows[1][1])\n"
 		"  con:commit() end }\n";
 	char path[128];
-	FILE *f;
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/reader.lua", dir);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
+	write_load(path, sizeof(path), "reader.lua", text);
 	for (int protocol = LOAD_PREPARED; protocol <= LOAD_ONE_PACKET; protocol++) {
 		struct load *l = prepared(path, (enum load_protocol)protocol, false, NULL);
 
@@ -448,6 +488,7 @@ int main(void)
 		cmocka_unit_test(the_banks_sum_never_changes_and_a_planted_coin_is_found),
 		cmocka_unit_test(tpccs_conditions_hold_under_load_and_see_what_breaks_them),
 		cmocka_unit_test(the_history_tells_what_was_appended_and_read),
+		cmocka_unit_test(a_comment_hides_no_commit),
 		cmocka_unit_test(a_load_reads_what_is_there),
 		cmocka_unit_test(a_scan_that_deadlocks_goes_on_in_each_protocol),
 	};
