@@ -651,7 +651,7 @@ int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const 
 	if (strcmp(f.level, "eventual") != 0)
 		return err_set(
 			e, ERR_ENV, 0,
-			"changefeed %s writes no redo log (consistent.level = \"%s\"): a disaster could not be made good",
+			"changefeed %s writes no redo log (consistent.level = \"%s\"): a replay would have nothing to read",
 			id, f.level[0] ? f.level : "none");
 	snprintf(w->feed_id, sizeof(w->feed_id), "%s", id);
 	snprintf(w->redo_uri, sizeof(w->redo_uri), "%s", redo_uri);

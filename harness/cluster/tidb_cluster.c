@@ -252,7 +252,7 @@ int tidb_cluster_restore(struct cluster *c, const char *uri, const struct restor
 /* RESTORE brings TiDB's own notes of background work along (seen in v8.5.3), and its first ADD
  * INDEX here is lost by them. Task 1 of the cluster that was backed up is finished there, so task 1
  * of this one ends at once: the index is there, and empty. Or it is given to a TiDB server of the
- * other cluster, which never does it, and the DDL waits for ever. */
+ * other cluster, which never does it, and the DDL waits forever. */
 static void forget_foreign_tasks(struct sql *s, struct backup_result *r)
 {
 	static const struct {
@@ -288,13 +288,13 @@ static void forget_foreign_tasks(struct sql *s, struct backup_result *r)
 		snprintf(r->warnings, sizeof(r->warnings),
 			 "RESTORE may have restored the other cluster's background tasks, with "
 			 "which TiDB's first ADD INDEX here would leave an empty index or wait "
-			 "for ever; they cannot be deleted (%.300s; by hand: %s)",
+			 "forever; they cannot be deleted (%.300s; by hand: %s)",
 			 why.text, by_hand);
 	else if (all)
 		snprintf(r->warnings, sizeof(r->warnings),
 			 "RESTORE restored %" PRIu64 " records of the other cluster's background "
 			 "tasks, with which TiDB's first ADD INDEX here would leave an empty "
-			 "index or wait for ever; drtest deleted them (by hand, after each "
+			 "index or wait forever; drtest deleted them (by hand, after each "
 			 "RESTORE: %s)",
 			 all, by_hand);
 }

@@ -14,7 +14,7 @@
 #define CONNECT_MS_MAX 5000
 #define ANSWER_MS_MIN \
 	3000 /* one attempt may be without a byte for so long, however short the patience */
-/* fewer bytes in so long are none: a byte now and then would hold a request for ever */
+/* fewer bytes in so long are none: a byte now and then would hold a request forever */
 #define SLOW_MS 30000
 #define SLOW_BYTES 3000
 #define RESTARTS_MAX 5 /* of an object that never comes whole */

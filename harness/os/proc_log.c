@@ -104,7 +104,7 @@ static void *log_main(void *arg)
 		else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			break;
 		else if (stopping && errno == EAGAIN)
-			/* a stranger may hold the other end for ever; what the child wrote is
+			/* a stranger may hold the other end forever; what the child wrote is
 			 * here */
 			break;
 	}

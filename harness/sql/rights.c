@@ -208,7 +208,7 @@ static bool grant_holds(const struct grant *g, const char *privilege)
 	return false;
 }
 
-/* A LIKE pattern, whatever case; what a server writes must not make us count for ever. */
+/* A LIKE pattern, whatever case; what a server writes must not make us count forever. */
 static bool matches_like(const char *pattern, const char *name)
 {
 	const char *star = NULL, *from = NULL;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness/base/xalloc.h"
@@ -383,6 +384,16 @@ static void a_put_outlasts_a_restart_of_the_store(void **unused)
 	store_free(h.s);
 }
 
+/* Sent is not stopped: some of its threads may still answer. */
+static void stop(struct proc *p)
+{
+	struct err e = ERR_INIT;
+	siginfo_t si;
+
+	proc_signal(p, SIGSTOP, &e);
+	assert_int_equal(waitid(P_PID, (id_t)proc_pid(p), &si, WSTOPPED | WNOWAIT), 0);
+}
+
 static void patience_ends(void **unused)
 {
 	struct err e = ERR_INIT;
@@ -403,7 +414,7 @@ static void patience_ends(void **unused)
 	if (!minio)
 		return;
 	s = open_uri(s3_uri("sizes", "minio", SECRET_ENCODED, minio_port(minio)), 500);
-	proc_signal(minio_proc(minio), SIGSTOP, &e); /* connects, never answers */
+	stop(minio_proc(minio)); /* connects, never answers */
 	t = clock_mono_ns();
 	assert_int_equal(store_put(s, "k", "v", 1, &e), -1);
 	took = (clock_mono_ns() - t) / 1000000;

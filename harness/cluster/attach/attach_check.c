@@ -124,7 +124,7 @@ void look_at_keys(struct look *k, bool must)
 	else if (n)
 		look_note(
 			k, "no key",
-			"TiCDC does not replicate %u table%s without a key, their rows are lost with the cluster: %s",
+			"TiCDC does not replicate %u table%s without a key: their rows are lost with the cluster: %s",
 			n, n > 1 ? "s" : "", names.buf);
 	strbuf_reset(&names);
 	if (tidb_vector_columns(k->s, &names, &n, &e) < 0)
