@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,11 +80,6 @@ static const struct command_def command = {
 	.more = "Exit code: 0 done, 2 wrong usage, 3 the fault failed.",
 	.operands_max = INT_MAX,
 };
-
-static void on_signal(int signo)
-{
-	clock_cancel(signo);
-}
 
 static int print_error(const struct err *e)
 {
@@ -451,6 +445,10 @@ static int strike_processes(const char *kind, int argc, char **argv)
 		return print_error(&e);
 	}
 	f.target = target.target;
+	if (lasts_ms >= 0 && !f.ops->heal) {
+		fault_release(&f);
+		return print_usage("--lasts: nothing heals after this fault");
+	}
 	if (!f.target.n_procs)
 		return print_usage("missing process ID or server name");
 	rc = fault_inject(&f, &e);
@@ -474,15 +472,13 @@ static int strike_processes(const char *kind, int argc, char **argv)
 
 int cmd_chaos(int argc, char **argv)
 {
-	struct sigaction a = { .sa_handler = on_signal };
 	const char *verb = argc > 1 ? argv[1] : "";
 	const struct fault_ops *k = fault_find(verb);
 	static const char *const verbs[] = {
 		"list", "proxy", "kill", "interrupt", "pause", "memory"
 	};
 
-	sigaction(SIGINT, &a, NULL);
-	sigaction(SIGTERM, &a, NULL);
+	clock_on_end_signals(clock_cancel);
 	if (!strcmp(verb, "--help") || !strcmp(verb, "-h")) {
 		options_help(&command, stdout);
 		return EXIT_PASS;

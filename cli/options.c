@@ -254,7 +254,7 @@ void options_help(const struct command_def *c, FILE *out)
 			width = n;
 	}
 	for (const struct option_def *o = c->options; o->name; o++) {
-		char name[120], letter[8] = "";
+		char name[120], letter[8] = "", help[512];
 
 		if (!o->help)
 			continue;
@@ -268,7 +268,9 @@ void options_help(const struct command_def *c, FILE *out)
 		else if ((int)strlen(name) > width)
 			fprintf(out, "\n%*s", width + 2, "");
 		fputs("  ", out);
-		print_wrapped(out, o->help, narrow ? 6 : width + 4);
+		snprintf(help, sizeof(help), "%s%s%s", o->verbs ? o->verbs : "",
+			 o->verbs ? ": " : "", o->help);
+		print_wrapped(out, help, narrow ? 6 : width + 4);
 	}
 	if (c->more)
 		print_wrapped(out, c->more, 0);
@@ -345,12 +347,21 @@ static int refuse_option(const struct command_def *c, char *const *argv, const s
 	return refuse_unknown(c, argv[optind - 1], longs);
 }
 
-static int take_option(const struct command_def *c, const struct option_def *o,
+static bool is_for(const struct option_def *o, const char *verb)
+{
+	const char *at = o->verbs ? strstr(o->verbs, verb) : verb;
+
+	return at && (!o->verbs || !at[strlen(verb)] || at[strlen(verb)] == ',');
+}
+
+static int take_option(const struct command_def *c, const char *verb, const struct option_def *o,
 		       struct options_given *given, void *into)
 {
 	struct err e = ERR_INIT;
 
 	o = option_of_now(c, o);
+	if (!is_for(o, verb))
+		return options_wrong(c, "--%s is not for %s, only for %s", o->name, verb, o->verbs);
 	if (optarg && options_give(given, o, optarg, &e) < 0)
 		return options_wrong(c, "%s", e.text);
 	return option_set(o, into, optarg, &e) < 0 ? options_wrong(c, "--%s: %s", o->name, e.text)
@@ -434,7 +445,7 @@ int options_parse(const struct command_def *c, int argc, char **argv, void *into
 			options_help(c, stdout);
 			rc = 1;
 		} else {
-			rc = take_option(c, o, &given, into);
+			rc = take_option(c, argv[0], o, &given, into);
 		}
 	}
 	options_given_release(&given);

@@ -47,6 +47,9 @@ struct option_def {
 	int (*take)(void *into, const char *text, struct err *e);
 	const char *now; /* an old spelling: what it is called now, which a note on stderr tells */
 	enum option_times times;
+	/* Of a command with verbs: those that it is for, "apply, cat", told before its help and
+	 * held against argv[0]; NULL: all. */
+	const char *verbs;
 };
 
 struct command_def {

@@ -34,11 +34,6 @@ struct night {
 	struct strbuf gate;
 };
 
-static void on_signal(int signo)
-{
-	clock_cancel(signo);
-}
-
 static int make_dir(struct night *n, struct err *e)
 {
 	char stamp[32], out[PATH_MAX];
@@ -363,13 +358,10 @@ static int run_night(struct night *n, struct err *e)
 				       .drtest = n->o->drtest,
 				       .started_ms = clock_wall_ms() };
 	int64_t from = clock_mono_ns();
-	struct sigaction a = { .sa_handler = on_signal };
 
 	if (make_dir(n, e) < 0)
 		return -1;
-	sigaction(SIGINT, &a, NULL);
-	sigaction(SIGTERM, &a, NULL);
-	sigaction(SIGHUP, &a, NULL);
+	clock_on_end_signals(clock_cancel);
 	printf("drtest %s  suite %s  %zu run%s\n", n->o->drtest, n->s->name, n->s->runs_n,
 	       n->s->runs_n == 1 ? "" : "s");
 	n->entries = xcalloc(n->s->runs_n, sizeof(*n->entries));

@@ -24,11 +24,6 @@
 #define STOP_MS 30000
 #define LINE_BYTES_MAX ((size_t)256 << 20)
 
-static void on_signal(int signo)
-{
-	clock_cancel(signo);
-}
-
 bool sweep_add_seeds(struct sweep *s, const char *spec)
 {
 	const char *p = spec;
@@ -300,11 +295,8 @@ int sweep_run(struct sweep *s, struct err *e)
 	size_t next = 0, running = 0, done = 0, left = 0;
 	int64_t from = clock_mono_ns(), told = 0;
 	bool tty = isatty(STDOUT_FILENO);
-	struct sigaction a = { .sa_handler = on_signal };
 
-	sigaction(SIGINT, &a, NULL);
-	sigaction(SIGTERM, &a, NULL);
-	sigaction(SIGHUP, &a, NULL);
+	clock_on_end_signals(clock_cancel);
 	for (size_t i = 0; i < s->n; i++)
 		left += !s->results[i].done;
 

@@ -38,7 +38,7 @@ bool sweep_add_seeds(struct sweep *s, const char *spec);
  * else. */
 int sweep_open(struct sweep *s, struct err *e);
 /* Runs the seeds that have no verdict, prints a line for each on stdout and adds it to
- * SWEEP/results.jsonl. 0 all ran; 1 interrupted by SIGINT, SIGTERM or SIGHUP, the runs took
+ * SWEEP/results.jsonl. 0 all ran; 1 interrupted (clock_on_end_signals()), the runs took
  * themselves down; -1 a run could not be started. The guardian has to run. */
 int sweep_run(struct sweep *s, struct err *e);
 int sweep_exit_code(const struct sweep *s); /* of the worst run; EXIT_PASS: all passed */

@@ -1,10 +1,10 @@
 #include "cli/commands.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/load/load_impl.h"
 #include "cli/load/load_note.h"
@@ -151,6 +151,9 @@ static int watch_load(const struct load_run *r, struct load *l, struct timetable
 
 		if (at >= t->warm_ns) {
 			take(&m->warm, l, t->start_ns);
+			/* what is under way will count */
+			m->warm.st.started =
+				m->warm.st.acked + m->warm.st.failed + m->warm.st.unknown;
 			load_words_warm(words, &m->warm);
 			t->warm_ns = INT64_MAX;
 		}
@@ -233,7 +236,8 @@ static int run_load(struct load_run *r, struct load *l, struct err *e)
 	interrupted = clock_cancelled();
 	clock_cancel_reset(); /* transactions under way may still end */
 	rc = end_load(r, l, &times, rc, m, &why);
-	print_total(r, &m->now, rc < 0 ? why.text : NULL);
+	if (rc == 0 || r->json || m->now.st.acked)
+		print_total(r, &m->now, rc < 0 ? why.text : NULL);
 	if (r->shards && leave(r, words, &m->now, rc < 0, interrupted, &why) < 0)
 		rc = -1;
 	if (rc < 0)
@@ -304,8 +308,7 @@ int cmd_load(int argc, char **argv)
 	rc = load_options(&r, argc, argv);
 	if (rc)
 		goto out;
-	signal(SIGINT, on_signal);
-	signal(SIGTERM, on_signal);
+	clock_on_end_signals(on_signal);
 	if (!r.o.seed) {
 		r.o.seed = (uint64_t)clock_wall_us();
 		told = !r.shards && (!strcmp(r.verb, "prepare") || !strcmp(r.verb, "run"));

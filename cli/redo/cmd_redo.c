@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,58 +90,65 @@ static const struct option_def options[] = {
 	{ "sink-uri", OPTION_TEXT, "URI",
 	  "mysql://user:password@host:port/?ssl-ca=...&ssl-cert=...&ssl-key=...&time-zone=...&worker-count=... "
 	  "(or @FILE or env:NAME)",
-	  AT(sink) },
+	  AT(sink), .verbs = "apply" },
 	{ "sink-password-file", OPTION_TEXT, "FILE",
 	  "read the password from FILE; or set "
 	  "$DRTEST_SINK_PASSWORD",
-	  AT(password_file) },
+	  AT(password_file), .verbs = "apply" },
 	{ "mode", OPTION_CHOICE, "merge|txn",
 	  "merge: write only the newest state of each key, fastest, for a secondary that nobody "
 	  "reads (default); txn: write complete transactions across all tables, for a secondary "
 	  "that is being read; needs a consistent start",
-	  AT(mode) },
-	{ "force", OPTION_FLAG, NULL, "txn: also replay tables without a key, in order",
-	  AT(force) },
-	{ "until", OPTION_TAKE, "TS", "stop at an earlier point", .take = take_until },
+	  AT(mode), .verbs = "apply" },
+	{ "force", OPTION_FLAG, NULL, "with --mode txn: also replay tables without a key, in order",
+	  AT(force), .verbs = "apply" },
+	{ "until", OPTION_TAKE, "TS", "stop at an earlier point", .take = take_until,
+	  .verbs = "apply" },
 	{ "dry-run", OPTION_FLAG, NULL,
-	  "read and check the log, print what would be done, write nothing", AT(dry_run) },
+	  "read and check the log, print what would be done, write nothing", AT(dry_run),
+	  .verbs = "apply" },
 	{ "allow-gap", OPTION_FLAG, NULL,
-	  "continue if a file is torn or the chain is broken, and report where", AT(allow_gap) },
+	  "continue if a file is torn or the chain is broken, and report where", AT(allow_gap),
+	  .verbs = "apply, cat" },
 	{ "yes", OPTION_FLAG, NULL,
-	  "replay even onto a server that does not look like the log's secondary", AT(yes) },
+	  "replay even onto a server that does not look like the log's secondary", AT(yes),
+	  .verbs = "apply" },
 	{ "fresh", OPTION_FLAG, NULL,
-	  "ignore what an earlier replay of this log recorded in the secondary", AT(fresh) },
+	  "ignore what an earlier replay of this log recorded in the secondary", AT(fresh),
+	  .verbs = "apply" },
 	{ "time-zone", OPTION_TEXT, "ZONE",
 	  "time zone of TIMESTAMP values in the log: that of the server that wrote it (drtest's "
 	  "own logs: UTC)",
-	  AT(time_zone) },
+	  AT(time_zone), .verbs = "apply" },
 	{ "fence-user", OPTION_TEXT, "USER",
 	  "first kill every connection of this user, the one that the dead TiCDC used (not "
 	  "needed for drtest's feed)",
-	  AT(fence_user) },
+	  AT(fence_user), .verbs = "apply" },
 	{ "tmp-dir", OPTION_TEXT, "DIR", "for data that exceeds the memory limit ($TMPDIR, /tmp)",
-	  AT(tmp_dir) },
-	{ "memory", OPTION_SIZE, "SIZE", "memory limit (256MiB)", AT(memory) },
+	  AT(tmp_dir), .verbs = "apply, check" },
+	{ "memory", OPTION_SIZE, "SIZE", "memory limit (256MiB)", AT(memory),
+	  .verbs = "apply, check" },
 	{ "workers", OPTION_UNSIGNED, "N", "connections to the secondary (8)", AT(workers),
-	  .min = 1, .max = 256 },
+	  .min = 1, .max = 256, .verbs = "apply" },
 	{ "downloads", OPTION_UNSIGNED, "N", "files to read at the same time (4)", AT(downloads),
-	  .min = 1, .max = 16 },
-	{ "table", OPTION_TEXT, "DB.TABLE", "cat: only this table", AT(table) },
-	{ "key", OPTION_TEXT, "[COLUMN=]VALUE", "cat: only this key", AT(key) },
-	{ "start-ts", OPTION_TAKE, "TS", "cat: from this TSO on", .take = take_from },
-	{ "end-ts", OPTION_TAKE, "TS", "cat: up to this TSO", .take = take_to },
-	{ "once", OPTION_FLAG, NULL, "watch: print one line and exit", AT(once) },
-	{ "warn-rpo", OPTION_TIME_MS, "TIME", "watch: warn above this", AT(warn_rpo_ms) },
-	{ "flush-interval", OPTION_TIME_MS, "TIME", "watch: the changefeed's flush interval (2s)",
-	  AT(flush_ms) },
-	{ "prometheus", OPTION_FLAG, NULL, "watch: print in Prometheus' text format",
-	  AT(prometheus) },
+	  .min = 1, .max = 16, .verbs = "apply, cat" },
+	{ "table", OPTION_TEXT, "DB.TABLE", "only this table", AT(table), .verbs = "cat" },
+	{ "key", OPTION_TEXT, "[COLUMN=]VALUE", "only this key", AT(key), .verbs = "cat" },
+	{ "start-ts", OPTION_TAKE, "TS", "from this TSO on", .take = take_from, .verbs = "cat" },
+	{ "end-ts", OPTION_TAKE, "TS", "up to this TSO", .take = take_to, .verbs = "cat" },
+	{ "once", OPTION_FLAG, NULL, "print one line and exit", AT(once), .verbs = "watch" },
+	{ "warn-rpo", OPTION_TIME_MS, "TIME", "warn above this", AT(warn_rpo_ms),
+	  .verbs = "watch" },
+	{ "flush-interval", OPTION_TIME_MS, "TIME", "the changefeed's flush interval (2s)",
+	  AT(flush_ms), .verbs = "watch" },
+	{ "prometheus", OPTION_FLAG, NULL, "print in Prometheus' text format", AT(prometheus),
+	  .verbs = "watch" },
 	{ "metrics", OPTION_TAKE, "ADDRESS",
-	  "watch: serve figures for Prometheus at http://ADDRESS/metrics: PORT or HOST:PORT, on "
+	  "serve figures for Prometheus at http://ADDRESS/metrics: PORT or HOST:PORT, on "
 	  "this machine only unless HOST says otherwise; includes when each scenario last ran, "
 	  "from the history in --out",
-	  .take = take_metrics },
-	{ "out", OPTION_TEXT, "DIR", "watch: the directory for runs (runs)", AT(runs) },
+	  .take = take_metrics, .verbs = "watch" },
+	{ "out", OPTION_TEXT, "DIR", "the directory for runs (runs)", AT(runs), .verbs = "watch" },
 	{ "runs", OPTION_RENAMED, .at = 0, .now = "out" },
 	{ "json", OPTION_FLAG, NULL, "print JSON", AT(json) },
 	{ "log-level", OPTION_IGNORED, "LEVEL", NULL, .at = 0 },
@@ -258,8 +264,7 @@ int cmd_redo(int argc, char **argv)
 		err_wrap(&e, "--storage");
 		return redo_failed(&e);
 	}
-	signal(SIGINT, clock_cancel);
-	signal(SIGTERM, clock_cancel);
+	clock_on_end_signals(clock_cancel);
 	rc = verbs[i].run(s, &o);
 	errno = 0;
 	/* a closed pipe is a reader that has seen enough */

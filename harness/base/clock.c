@@ -63,6 +63,18 @@ int clock_cancelled(void)
 	return atomic_load(&cancelled_by);
 }
 
+void clock_on_end_signals(void (*handler)(int signo))
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGQUIT, SIGHUP };
+	struct sigaction a = { .sa_handler = handler }, before;
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		sigaction(signals[i], &a, &before);
+		if (signals[i] == SIGHUP && before.sa_handler == SIG_IGN)
+			sigaction(SIGHUP, &before, NULL);
+	}
+}
+
 void clock_cancel_reset(void)
 {
 	atomic_store(&cancelled_by, 0);

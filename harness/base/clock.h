@@ -22,6 +22,9 @@ struct deadline deadline_min(struct deadline a, struct deadline b);
  * call is what ends a run; clock_cancel_reset() begins the teardown, which may wait again. */
 void clock_cancel(int signo);
 int clock_cancelled(void); /* 0, or the signal number */
+/* handler, for example clock_cancel(), takes what asks a program to end: SIGINT, SIGTERM, SIGQUIT,
+ * and SIGHUP unless nohup has it ignored. */
+void clock_on_end_signals(void (*handler)(int signo));
 void clock_cancel_reset(void);
 
 /* Sleeps ms or until the deadline or cancellation. 0: go on waiting; -1: the deadline passed or the

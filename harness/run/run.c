@@ -64,20 +64,6 @@ int run_tool_set(struct run_tools *t, const char *text)
 	return 0;
 }
 
-static void on_signal(int signo)
-{
-	clock_cancel(signo);
-}
-
-static void catch_signals(void)
-{
-	struct sigaction a = { .sa_handler = on_signal };
-
-	sigaction(SIGINT, &a, NULL);
-	sigaction(SIGTERM, &a, NULL);
-	sigaction(SIGHUP, &a, NULL);
-}
-
 static void add_finding(void *arg, const char *what, const char *way_out)
 {
 	struct strbuf *s = arg;
@@ -704,7 +690,7 @@ int run_scenario(const struct run_opts *o, char **run_dir)
 	}
 	data_dir_clean_dead(say_cleaned, NULL);
 	undo_work_off(say_undone, NULL);
-	catch_signals();
+	clock_on_end_signals(clock_cancel);
 	r.rt.timeout_ms = o->timeout_ms;
 	r.rt.timeout_ns = clock_mono_ns() + o->timeout_ms * 1000000;
 	FILE *null = o->quiet ? fopen("/dev/null", "we") : NULL;

@@ -53,6 +53,19 @@ for how in sql query; do
 	[ $? = 130 ] && grep -q '^drtest: step .*interrupted' "$scratch/log" && ok || bad "a statement by $how: $(cat "$scratch/log")"
 	nothing_left "a statement by $how"
 done
+# ---- the other ways to end a program; nohup's run outlives its terminal
+for signal in TERM QUIT HUP nohup; do
+	rm -rf "$out"
+	run=("$DRTEST" run "$scratch/sleepy.lua" --on local --store file --out "$out")
+	[ $signal != nohup ] || run=(env --ignore-signal=HUP "${run[@]}")
+	"${run[@]}" >"$scratch/log" 2>&1 & pid=$!
+	wait_for 60 grep -q 'it begins' "$scratch/log" || bad "$signal: $(cat "$scratch/log")"
+	[ $signal != nohup ] || { kill -HUP $pid; sleep 0.5; kill -0 $pid && ok || bad "nohup: $(cat "$scratch/log")"; }
+	kill -"${signal/nohup/TERM}" $pid
+	wait $pid
+	[ $? = 130 ] && grep -q '^drtest: step .*interrupted' "$scratch/log" && [ -s "$out"/*/report.html ] && ok || bad "$signal: $(cat "$scratch/log")"
+	nothing_left "$signal"
+done
 # ---- a load of one's own that never comes back: its prepare() alone, or with a pcall around it
 for loop in 'while true do end' 'while true do pcall(function() while true do end end) end'; do
 	cat >"$scratch/endless.lua" <<L
