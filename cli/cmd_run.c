@@ -25,7 +25,6 @@
 #include "workloads/bindings/lua_load.h"
 
 #define SETS_MAX 64
-#define RESULT_BYTES_MAX ((size_t)64 << 20)
 
 const struct runtime_module scenario_modules[] = { BINDINGS_OF_HARNESS,
 						   { "load", lua_load_open, NULL },
@@ -242,13 +241,10 @@ static int report_run(const struct run_opts *o, const struct run_outputs *w, con
 		code = code ? code : EXIT_ENV;
 	}
 	if (w->json) { /* print the verdict even if a report could not be written */
-		struct strbuf text = STRBUF_INIT;
-		char *path = xstrfmt("%s/result.json", dir);
+		struct err unread = ERR_INIT;
 
-		if (fs_read_file(path, RESULT_BYTES_MAX, &text, &e) == 0)
-			fwrite(text.buf, 1, text.len, stdout);
-		free(path);
-		strbuf_release(&text);
+		if (report_json(dir, stdout, &unread) < 0)
+			fprintf(stderr, "drtest: --json: %s\n", unread.text);
 	} else {
 		report_verdict(dir, stdout, report_colors(stdout), &e);
 	}

@@ -98,6 +98,20 @@ static bool has_result(const char *run_dir)
 	return has;
 }
 
+/* A journal that is damaged from its beginning makes no report where one is. */
+static int read_unless_damaged(const char *run_dir, struct run_model *m, struct err *e)
+{
+	if (report_read(run_dir, m, e) < 0)
+		return -1;
+	if (m->events || !has_result(run_dir))
+		return 0;
+	run_model_release(m);
+	return err_set(
+		e, ERR_BAD_DATA, 0,
+		"%s/journal.jsonl.zst is empty or damaged from its beginning: the reports that are there stay as they are",
+		run_dir);
+}
+
 int report_make(const char *run_dir, struct err *e)
 {
 	static const struct {
@@ -113,15 +127,8 @@ int report_make(const char *run_dir, struct err *e)
 	struct run_model m;
 	int rc;
 
-	if (report_read(run_dir, &m, e) < 0)
+	if (read_unless_damaged(run_dir, &m, e) < 0)
 		return -1;
-	if (!m.events && has_result(run_dir)) {
-		run_model_release(&m);
-		return err_set(
-			e, ERR_BAD_DATA, 0,
-			"%s/journal.jsonl.zst is empty or damaged from its beginning: the reports that are there stay as they are",
-			run_dir);
-	}
 	m.files = files_of(run_dir);
 	m.before = run_row_before(run_dir, &m, &before) ? &before : NULL;
 	rc = 0;
@@ -135,6 +142,22 @@ int report_make(const char *run_dir, struct err *e)
 	}
 	strbuf_release(&text);
 	run_row_release(&before);
+	run_model_release(&m);
+	return rc;
+}
+
+int report_json(const char *run_dir, FILE *out, struct err *e)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct run_model m;
+	int rc = 0;
+
+	if (read_unless_damaged(run_dir, &m, e) < 0)
+		return -1;
+	format_result_json(&m, &text);
+	if (fwrite(text.buf, 1, text.len, out) != text.len || fflush(out) != 0)
+		rc = err_sys(e, "print %s/result.json", run_dir);
+	strbuf_release(&text);
 	run_model_release(&m);
 	return rc;
 }

@@ -13,6 +13,9 @@
  * one piece. No folder or no journal in it is ERR_USAGE. */
 int report_make(const char *run_dir, struct err *e);
 
+/* Prints what result.json has, and writes nothing: the folder may be somebody else's. */
+int report_json(const char *run_dir, FILE *out, struct err *e);
+
 /* Writes the run's final figures to `path` in Prometheus' text format, in one piece, as its
  * textfile collector wants it. */
 int report_prometheus(const char *run_dir, const char *path, struct err *e);

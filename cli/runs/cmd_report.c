@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stddef.h>
@@ -16,21 +17,6 @@
 #include "harness/os/proc.h"
 #include "reports/ci.h"
 #include "reports/report.h"
-
-#define RESULT_BYTES_MAX ((size_t)256 << 20)
-
-static int print_json(const char *run, struct err *e)
-{
-	struct strbuf text = STRBUF_INIT;
-	char *path = xstrfmt("%s/result.json", run);
-	int rc = fs_read_file(path, RESULT_BYTES_MAX, &text, e);
-
-	if (rc == 0 && fwrite(text.buf, 1, text.len, stdout) != text.len)
-		rc = err_sys(e, "print %s", path);
-	free(path);
-	strbuf_release(&text);
-	return rc;
-}
 
 static int open_page(const char *run, struct err *e)
 {
@@ -91,6 +77,14 @@ static const struct command_def command = {
 	.operands_max = INT_MAX,
 };
 
+/* The reports in a directory that is only read stay as they are, if only other output is asked for.
+ */
+static bool only_read(const struct request *q, const char *run)
+{
+	return (q->json || q->markdown || q->badge || q->prometheus) && !q->pdf && !q->open_it &&
+	       access(run, W_OK) < 0 && errno != ENOENT;
+}
+
 int cmd_report(int argc, char **argv)
 {
 	struct request q = { 0 };
@@ -98,6 +92,8 @@ int cmd_report(int argc, char **argv)
 
 	if (rc)
 		return rc == 1 ? 0 : 2;
+	if (q.schema && argc > 2)
+		return options_wrong(&command, "--schema cannot be combined with anything else");
 	if (q.schema) {
 		fputs(report_schema(), stdout);
 		return 0;
@@ -121,13 +117,13 @@ int cmd_report(int argc, char **argv)
 	for (int i = optind; i < argc; i++) {
 		struct err e = ERR_INIT;
 
-		if (report_make(argv[i], &e) < 0 ||
+		if ((!only_read(&q, argv[i]) && report_make(argv[i], &e) < 0) ||
 		    (q.prometheus && report_prometheus(argv[i], q.prometheus, &e) < 0) ||
 		    (q.markdown && report_markdown(argv[i], q.markdown, &e) < 0) ||
 		    (q.badge && report_badge(argv[i], q.badge, &e) < 0) ||
 		    (q.pdf && make_pdf(argv[i], q.pdf, &e) < 0) ||
 		    (q.open_it && open_page(argv[i], &e) < 0) ||
-		    (q.json ? print_json(argv[i], &e)
+		    (q.json ? report_json(argv[i], stdout, &e)
 			    : report_summary(argv[i], stdout, report_colors(stdout), &e)) < 0) {
 			int code = err_exit_code(&e);
 
