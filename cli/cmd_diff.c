@@ -416,6 +416,8 @@ static int parse(struct options *p, int argc, char **argv)
 	p->fix_a = p->fix_side == 1;
 	if (rc == 0 && (p->config ? p->a || p->b : !p->a || !p->b))
 		rc = options_wrong(&command, "--a and --b are required, or only --config");
+	if (rc == 0 && p->fix_a && !p->o.fix_sql_path && !p->config)
+		rc = options_wrong(&command, "--fix needs --fix-sql FILE");
 	return rc;
 }
 

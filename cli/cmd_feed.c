@@ -86,7 +86,8 @@ static const struct option_def options[] = {
 	  .take = take_storage },
 	{ "start-ts", OPTION_TAKE, "TSO",
 	  "BackupTS; a feed with a later checkpoint resumes there instead", .take = take_start_ts },
-	FIELD("tso-map", "FILE", "the source's commit clock", tso_map),
+	FIELD("tso-map", "FILE",
+	      "the source's commit clock, which a run on the local ground writes", tso_map),
 	FIELD("id", "NAME", "changefeed id (drtest)", id),
 	FIELD("status", "FILE",
 	      "write the status to FILE as JSON every 100 ms (feed-<id>.json in $TMPDIR or "

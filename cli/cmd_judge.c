@@ -21,6 +21,7 @@
 #define FINDINGS_SHOWN 10
 #define FOREIGN_MIN 10
 #define NO_SUCH_TABLE 1146
+#define EPOCH_TSO_MS 1000000000000 /* 2001: no TSO is older, and no GTID so large */
 
 struct request {
 	struct load_opts load;
@@ -73,7 +74,8 @@ static const struct option_def options[] = {
 	  "Without --point, no acknowledged transaction may be lost",
 	  .take = take_point },
 	{ "tso-map", OPTION_TEXT, "FILE",
-	  "MariaDB: the map from its GTIDs to TSOs (drtest feed --tso-map)", AT(tso_map) },
+	  "MariaDB: the map from its GTIDs to TSOs, which --point needs (drtest feed --tso-map)",
+	  AT(tso_map) },
 	{ "compare", OPTION_TEXT, "URI",
 	  "also compare all tables with this server; nothing may write to either", AT(compare) },
 	{ "lost", OPTION_TEXT, "FILE", "write a JSON line for each lost acknowledged transaction",
@@ -126,6 +128,7 @@ static int parse(struct request *q, int argc, char **argv)
 
 struct ledger_seen {
 	size_t records;
+	uint64_t position_max;
 	/* the load did not record the disaster: it was after the last acknowledgement */
 	int64_t last_ack_us;
 };
@@ -135,6 +138,7 @@ static int look_at_record(void *arg, const struct ledger_record *r)
 	struct ledger_seen *seen = arg;
 
 	seen->records++;
+	seen->position_max = r->position > seen->position_max ? r->position : seen->position_max;
 	if (r->cluster == 0 && r->outcome == TXN_ACKED && r->end_us > seen->last_ack_us)
 		seen->last_ack_us = r->end_us;
 	return 0;
@@ -265,6 +269,12 @@ static int judge_load(const struct request *q, struct load *l, const struct sql_
 		err_set(e, ERR_USAGE, 0,
 			"--ledger-dir %s holds no ledger (drtest load … --ledger-dir writes one)",
 			q->ledger_dir);
+		goto out;
+	}
+	if (q->point && !map && seen.position_max && tso_ms(seen.position_max) < EPOCH_TSO_MS) {
+		err_set(e, ERR_USAGE, 0,
+			"--point is a TSO, but this ledger has MariaDB's GTIDs: add --tso-map, or "
+			"leave --point out");
 		goto out;
 	}
 	o.disaster_us = seen.last_ack_us;

@@ -45,7 +45,7 @@ _drtest() {
 		fi
 		;;
 	chaos)
-		[ "$COMP_CWORD" = 2 ] && mapfile -t COMPREPLY < <(compgen -W "proxy kill pause" -- "$word")
+		[ "$COMP_CWORD" = 2 ] && mapfile -t COMPREPLY < <(compgen -W "list proxy kill interrupt pause memory" -- "$word")
 		;;
 	run | suite | sweep) # by name, or by file
 		mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" list 2>/dev/null | sed -n 's#^\([^ ].*/\)\{0,1\}\([a-z_]*\)\.lua$#\2 &#p')" -- "$word")

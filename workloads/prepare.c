@@ -468,8 +468,10 @@ int load_check(struct load *l, const struct sql_endpoint *ep,
 	int rc = 0, top = lua_gettop(L);
 
 	if (l->script.checks_ref == LUA_NOREF)
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "load %s has no conditions to check (`checks`)", l->name);
+		return err_set(e, ERR_USAGE, 0,
+			       "load %s has no conditions of its own (`checks`): drtest judge %s "
+			       "compares its tables with its ledger",
+			       l->name, l->name);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, l->script.checks_ref);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, l->script.opt_ref);
 	lua_pushnumber(L, l->o.tables);

@@ -149,7 +149,11 @@ int cmd_init(int argc, char **argv)
 	for (size_t i = 0; rc == 0 && i < o.n; i++)
 		rc = add_source(d, o.from[i], &e);
 	for (size_t i = 0; rc == 0 && o.ticdc && i < d->n; i++)
-		if (!strcmp(d->c[i].role, "primary"))
+		if (!strcmp(d->c[i].role, "primary") && d->c[i].t.mysql)
+			rc = err_set(&e, ERR_USAGE, 0,
+				     "--ticdc: primary is MySQL or MariaDB, which has no TiCDC: "
+				     "leave it out");
+		else if (!strcmp(d->c[i].role, "primary"))
 			snprintf(d->c[i].t.ticdc, sizeof(d->c[i].t.ticdc), "%s", o.ticdc);
 	if (rc == 0) {
 		clusters_draft_look(d, LOOK_MS);

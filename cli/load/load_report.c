@@ -91,7 +91,10 @@ static void print_sum(const struct load_run *r, struct load_joined *sum, const c
 	       sum->total.workers, sum->name ? sum->name : "", r->o.seed);
 	print_incomplete(sum, ledger_dir);
 	load_print_final(r, &sum->total);
-	if (ledger_dir)
+	if (ledger_dir && !sum->files)
+		printf("\nLedgers: none in %s, because the shards ran without --ledger-dir\n",
+		       ledger_dir);
+	else if (ledger_dir)
 		printf("\nLedgers: %" PRIu64 " files in %s, %" PRIu64
 		       " acknowledged transactions\n",
 		       sum->files, ledger_dir, sum->ledger_acked);

@@ -87,9 +87,15 @@ static bool has_key(const struct redo_options *o, const struct redo_row *r)
 	return false;
 }
 
+struct printing {
+	const struct redo_options *o;
+	uint64_t printed;
+};
+
 static int print_event(void *arg, const struct redo_event *ev, uint64_t offset, struct err *e)
 {
-	const struct redo_options *o = arg;
+	struct printing *p = arg;
+	const struct redo_options *o = p->o;
 	tso_t start = ev->kind == REDO_ROW ? ev->row.start_ts : ev->ddl.start_ts,
 	      ts = ev->kind == REDO_ROW ? ev->row.commit_ts : ev->ddl.commit_ts;
 	const struct redo_table *t = ev->kind == REDO_ROW ? &ev->row.table : &ev->ddl.table;
@@ -128,6 +134,7 @@ static int print_event(void *arg, const struct redo_event *ev, uint64_t offset, 
 	json_dumpf(j, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
 	putchar('\n');
 	json_decref(j);
+	p->printed++;
 	return ferror(stdout) ? err_sys(e, "write") : 0;
 }
 
@@ -152,10 +159,11 @@ static int file_done(void *arg, const struct redo_scan_file *f, struct err *e)
 
 int redo_cat(struct store *s, const struct redo_options *o)
 {
+	struct printing p = { o, 0 };
 	struct redo_scan scan = { .begin = begin,
 				  .event = print_event,
 				  .file_done = file_done,
-				  .arg = (void *)o,
+				  .arg = &p,
 				  .old_files = true,
 				  .no_meta = true,
 				  .any_feed = true,
@@ -164,7 +172,10 @@ int redo_cat(struct store *s, const struct redo_options *o)
 	struct err e = ERR_INIT;
 
 	/* a closed pipe is a reader that has seen enough */
-	if (redo_scan(s, &scan, &e) == 0 || e.code == EPIPE)
-		return 0;
-	return redo_failed(&e);
+	if (redo_scan(s, &scan, &e) < 0 && e.code != EPIPE)
+		return redo_failed(&e);
+	if (!p.printed && !e.code && (o->table || o->key || o->from || o->to))
+		fprintf(stderr, "note: the log has records, but none that %s\n",
+			o->table ? "--table selects (write DB.TABLE)" : "these options select");
+	return 0;
 }

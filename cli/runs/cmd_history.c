@@ -14,6 +14,7 @@
 #include "reports/run_history.h"
 #include "reports/text.h"
 
+#define LAST 20
 #define COMPARED_MAX 200 /* runs whose options are held against each other */
 
 /* "ms=200 rate=50": the options in which the runs listed of one scenario differ. */
@@ -140,7 +141,7 @@ static const struct command_def command = {
 
 int cmd_history(int argc, char **argv)
 {
-	struct request q = { .dir = "runs", .last = 20 };
+	struct request q = { .dir = "runs", .last = LAST };
 	struct run_row *runs;
 	struct run_filter f;
 	struct err e = ERR_INIT;
@@ -151,6 +152,8 @@ int cmd_history(int argc, char **argv)
 		return rc == 1 ? 0 : 2;
 	f = q.f;
 	f.last = q.last;
+	if (q.again && (f.scenario || f.verdict || f.seed || f.drtest || f.last != LAST || q.json))
+		return options_wrong(&command, "--rebuild can only be combined with --out");
 	if (q.again)
 		return rebuild(q.dir);
 	if (f.verdict && !run_history_is_verdict(f.verdict)) {

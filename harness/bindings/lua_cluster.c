@@ -400,8 +400,10 @@ static int stop(lua_State *L)
 	struct err e = ERR_INIT;
 
 	lua_cluster_able(L, c, ABLE_RESTART, "stop a cluster");
-	if (runtime_plan(r, "stop %s cleanly", c->name))
+	if (runtime_plan(r, "stop %s cleanly", c->name)) {
+		c->alive = false;
 		return 0;
+	}
 	owned_expect(r, c, false);
 	c->alive = false;
 	if (cluster_stop(c->c, deadline_in_ms(STOP_MS), &e) < 0)

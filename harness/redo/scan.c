@@ -262,6 +262,10 @@ static int scan_once(struct scan *s, struct err *e)
 		s->meta = (struct redo_meta){ .resolved_ts = UINT64_MAX };
 		if (redo_list_files(s->s, &s->files, e) < 0)
 			return -1;
+		if (!s->files.n && !s->files.n_orphans) { /* a mistyped place, most likely */
+			*e = why;
+			return -1;
+		}
 	}
 	if (s->how->begin(s->how->arg, &s->meta, &s->files, e) < 0)
 		return -1;

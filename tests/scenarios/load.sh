@@ -207,6 +207,8 @@ bare() { "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/judged" --server
 export -f bare
 expect 'without options' 0 '^PASS +model: ' bash -c bare
 expect 'another seed' 2 '^drtest judge: --rand-seed is not what the load had' bash -c "judge --rand-seed 43"
+expect 'a TSO for GTIDs' 2 '^drtest judge: --point is a TSO, but this ledger has' bash -c "judge --point 435844546560000001"
+expect 'no conditions' 2 'load oltp_write_only has no conditions of its own .*: drtest judge' load oltp_write_only check "${guide[@]}"
 expect 'fewer tables' 2 '^drtest judge: --tables is not what the load had' bash -c "bare --tables 2"
 expect 'another load' 2 'is that of the load oltp_write_only, not of bank' "$DRTEST" judge bank --ledger-dir "$scratch/judged" --server "mysql://root@127.0.0.1:$port"
 mv "$scratch/judged/load.json" "$scratch/note"

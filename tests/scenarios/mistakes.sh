@@ -52,7 +52,30 @@ drtest "a plan of each run" 2 '^drtest suite: --plan comes before --' suite nigh
 drtest "a sweep that never was" 2 '^drtest sweep: --resume tests: not the directory of a sweep' sweep failover --seeds 1 --resume tests
 drtest "one word too many for a list" 2 "^drtest chaos: unexpected argument 'x' after 'list'" chaos list x
 drtest "a log's folder" 2 'did you mean file:///var/tmp?' redo meta --storage /var/tmp
+while read -r verb option others; do
+	# shellcheck disable=SC2086 # an option and its value
+	drtest "an option of $others for redo $verb" 2 "^drtest redo: ${option%%=*} is not for $verb, only for $others " \
+		redo "$verb" --storage file:///nowhere ${option/=/ }
+done <<'T'
+cat --sink-uri=mysql://root@127.0.0.1:1 apply
+meta --table=a.b cat
+check --until=5 apply
+check --downloads=2 apply, cat
+apply --once watch
+watch --memory=1GiB apply, check
+T
+for verb in meta check cat 'watch --once'; do
+	# shellcheck disable=SC2086 # a verb and its option
+	drtest "redo $verb of nothing" 3 'no meta file: nothing was logged here' redo $verb --storage file:///nowhere
+done
+expect "a table that is not in the log" 0 '^note: the log has records, but none that --table selects' "$DRTEST" redo cat --storage "file://$PWD/tests/fixtures/redo/small/log" --table x
 drtest "a log from its end" 2 '^drtest redo: --start-ts is later than --end-ts' redo cat --storage file:///var/tmp --start-ts 5 --end-ts 4
+drtest "a history of some runs" 2 '^drtest history: --rebuild can only be combined with --out' history --rebuild --scenario failover
+drtest "the schema of a run" 2 '^drtest report: --schema cannot be combined' report --schema runs/x
+drtest "a side to fix, and no file" 2 '^drtest diff: --fix needs --fix-sql' diff --a mysql://root@127.0.0.1:1 --b mysql://root@127.0.0.1:2 --fix a
+setsid sleep 60 & sleeper=$!
+drtest "a kill that heals" 2 '^drtest chaos: --lasts: nothing heals after this fault' chaos kill $sleeper --foreign --lasts 1s
+kill $sleeper
 drtest "an option of nothing" 2 "^drtest run: --clusters: FILE must not be empty" "${failover[@]}" --clusters ""
 drtest "a search from nothing" 2 'min_rate: 0 is not from 1' capacity --min-rate 0
 drtest "a search downwards" 2 'min_rate 100 is above max_rate 50' capacity --min-rate 100 --max-rate 50 --plan
@@ -94,6 +117,14 @@ expect "a plan's folder" 3 "$scratch/file/runs: $scratch/file: Not a directory" 
 expect "a plan's tools" 3 'sync_diff_inspector nor tiup is on PATH' env PATH=/usr/bin:/bin:/usr/sbin:/sbin "$DRTEST" "${planned[@]}" --out "$out" --set compare=sync_diff_inspector
 expect "a plan's store" 3 'DRTEST_MINIO' env DRTEST_MINIO=/nowhere "$DRTEST" run failover --on local --plan --out "$scratch/planned/runs"
 [ -e "$scratch/planned" ] && bad "a plan made $scratch/planned" || ok
+
+cat >"$scratch/again.lua" <<'L'
+return require "drtest.scenario" { name = "again", run = function(t) t:step("a", function()
+  local a = t:cluster { name = "a" }
+  a:stop() a:start() t:check("it runs", #a:query "SELECT 1" == 1)
+end) end }
+L
+expect "a plan stops and starts" 0 'start a again, on its port' "$DRTEST" run "$scratch/again.lua" --on local --plan
 
 # ---- a port that somebody else has: one line, before the first run
 python3 -c 'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(3600)' >"$scratch/port" &
