@@ -28,7 +28,8 @@ int suite_ask(const struct suite *s, const struct suite_opts *o, struct err *e);
  * time>-suite-<name>/ (suite.html, junit.xml, suite.json, the output of each run) and
  * OUT/trend.html. What clock_on_end_signals() takes interrupts the runs; what has ended is
  * reported. *code is the exit code: 0 all passed, 1 a check or the gate failed, 3 a run could not
- * be set up, 4 unknown, 130 interrupted. -1: the folder or the report could not be written (ERR_IO).
+ * be set up, 4 unknown, 130 interrupted. -1: the folder or the report could not be written
+ * (ERR_IO).
  */
 int suite_run(const struct suite *s, const struct suite_opts *o, int *code, struct err *e);
 
