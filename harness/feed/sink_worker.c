@@ -241,14 +241,23 @@ static int values_fit(struct sink_worker *w, const struct feed_batch *b, struct 
 	return -1;
 }
 
-/* Appends the end of the statement, after its rows. */
+static const char *written(const void *table, unsigned i, bool *text)
+{
+	const struct feed_table *t = table;
+
+	if (i >= t->n_columns)
+		return NULL;
+	*text = t->columns[i].text;
+	return t->columns[i].name;
+}
+
 static int note_kept(struct sink_worker *w, const struct feed_batch *b, struct err *e)
 {
 	bool enum_zero = false;
 
 	for (unsigned i = 0; i < b->n; i++)
 		enum_zero = enum_zero || b->changes[i].it.enum_zero;
-	return b->put.len ? literal_kept(w->sql, enum_zero, e) : 0;
+	return b->put.len ? literal_kept(w->sql, enum_zero, written, b->t, e) : 0;
 }
 
 /* COMMIT is a statement of its own, as with TiCDC: if we die before it, the server rolls back, and
@@ -439,7 +448,8 @@ static int insert_some(struct sink_worker *w, const struct feed_batch *b, unsign
 		strbuf_add(&q, c->put, c->it.put_bytes);
 		enum_zero = enum_zero || c->it.enum_zero;
 	}
-	rc = sql_exec_text(w->sql, e, q.buf, q.len) < 0 || literal_kept(w->sql, enum_zero, e) < 0
+	rc = sql_exec_text(w->sql, e, q.buf, q.len) < 0 ||
+			     literal_kept(w->sql, enum_zero, written, b->t, e) < 0
 		     ? -1
 		     : (int)n;
 	strbuf_release(&q);

@@ -150,6 +150,17 @@ static bool has_enum_zero(const struct merge_change *c)
 	return false;
 }
 
+/* "": it is computed, and no column has that name. */
+static const char *written(const void *shape, unsigned i, bool *text)
+{
+	const struct row_layout *t = shape;
+
+	if (i >= t->n_columns)
+		return NULL;
+	*text = t->columns[i].text;
+	return t->columns[i].computed ? "" : t->columns[i].name;
+}
+
 int applier_kept(struct sql *conn, const struct merge_change *c, size_t n, struct err *e)
 {
 	bool zero = false;
@@ -159,7 +170,8 @@ int applier_kept(struct sql *conn, const struct merge_change *c, size_t n, struc
 	for (size_t i = 0; i < n && !zero && mysql_warning_count(sql_handle(conn)); i++)
 		zero = has_enum_zero(&c[i]);
 	/* in this order: a query ends what the server says of the statement before it */
-	return literal_kept(conn, zero, e) < 0 || sink_check_fractions(conn, c, n, e) < 0
+	return literal_kept(conn, zero, written, c->shape, e) < 0 ||
+			       sink_check_fractions(conn, c, n, e) < 0
 		       ? err_wrap(e, "table %s.%s", c->shape->db, c->shape->table)
 		       : 0;
 }

@@ -36,9 +36,13 @@ int literal_unfit(const char *column, enum column_type type, bool text, const ch
  * that it keeps). */
 void literal_columns_query(struct strbuf *out, const char *db, const char *table);
 /* After a statement that wrote rows: did the server keep each value as it was sent? -1 with
- * ERR_BAD_DATA where it says that it cut one, or put another in its place. enum_zero: an ENUM's
- * empty value, of number 0, was among them, which it calls a truncation too. */
-int literal_kept(struct sql *s, bool enum_zero, struct err *e);
+ * ERR_BAD_DATA where it says that it cut one, or put another in its place. What it says of a
+ * generated column is no loss of a value. enum_zero: an ENUM's empty value, of number 0, was among
+ * them, which it calls a truncation too. written: the columns of which values were sent, the i-th
+ * and whether it is text; NULL behind the last one. */
+typedef const char *literal_written(const void *arg, unsigned i, bool *text);
+int literal_kept(struct sql *s, bool enum_zero, literal_written *written, const void *arg,
+		 struct err *e);
 
 /* A generated column's difference of UNSIGNED numbers is out of range below 0, or, with
  * NO_UNSIGNED_SUBTRACTION, above 2^63 - 1: as the sql_mode of the session says that first opens the

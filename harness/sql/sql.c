@@ -225,7 +225,7 @@ static int no_file_error(void *ptr, char *text, unsigned n)
 	"SET NAMES utf8mb4 COLLATE utf8mb4_general_ci, time_zone = '+00:00', autocommit = 1,"    \
 	" sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION',"   \
 	" unique_checks = 1, completion_type = 0, sql_safe_updates = 0,"                         \
-	" sql_select_limit = 18446744073709551615, sql_big_selects = 1, max_error_count = 1024," \
+	" sql_select_limit = 18446744073709551615, sql_big_selects = 1, max_error_count = 65535," \
 	" sql_quote_show_create = 1"
 static const char *const session_of[] = {
 	[SQL_MARIADB] = SESSION ", tx_read_only = 0, max_statement_time = 0"

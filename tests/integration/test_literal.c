@@ -424,6 +424,59 @@ static void what_is_no_number_is_zero(void **unused)
 	strbuf_release(&q);
 }
 
+static const char *sent(const void *unused, unsigned i, bool *text)
+{
+	static const char *const names[] = { "a", "b", "c", "d", "e", "it`s", "x'y", NULL };
+
+	(void)unused;
+	*text = i == 3;
+	return names[i];
+}
+
+/* A lost value is told also among the warnings of generated columns, which are no loss. */
+static void a_value_that_is_not_kept_is_told(void **unused)
+{
+	static const struct {
+		const char *values, *says; /* NULL: all are kept */
+	} cases[] = {
+		{ "(1, 2, '2026-01-02', 'x', 1.5, 1, 1)", NULL },
+		{ "(2, 300, '2026-01-02', 'x', 1.5, 1, 1)", "column 'b'" },
+		{ "(3, 2, '2026-13-02', 'x', 1.5, 1, 1)", "column 'c'" },
+		{ "(4, 2, '2026-01-02', 'long', 1.5, 1, 1)", "column 'd'" },
+		{ "(5, 2, '2026-01-02', 'x', 'z', 1, 1)", "`e` at row" },
+		{ "(6, 2, '2026-01-02', 'x', 1.5, 300, 1)", "column 'it`s'" },
+		{ "(7, 2, '2026-01-02', 'x', 1.5, 1, 300)", "column 'x'y'" },
+	};
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	must("CREATE TABLE lit.g (a INT PRIMARY KEY, b TINYINT, c DATETIME, d VARCHAR(3), e DOUBLE,"
+	     " `it``s` TINYINT, `x'y` TINYINT)");
+	for (int computes = 0; computes < 2; computes++) {
+		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+			int rc;
+
+			must("REPLACE INTO lit.g (a, b, c, d, e, `it``s`, `x'y`) VALUES %s",
+			     cases[i].values);
+			assert_int_equal(!mysql_warning_count(sql_handle(conn)),
+					 !computes && !cases[i].says);
+			rc = literal_kept(conn, false, sent, NULL, &e);
+			if (rc != (cases[i].says ? -1 : 0) ||
+			    (rc && !strstr(e.text, cases[i].says)))
+				fail_msg("%s: %d %s", cases[i].values, rc, e.text);
+		}
+		must("ALTER TABLE lit.g ADD COLUMN IF NOT EXISTS o VARCHAR(9) AS (d || 'b') STORED,"
+		     " ADD COLUMN IF NOT EXISTS s TINYINT AS (a * 1000) STORED, ADD COLUMN IF NOT EXISTS y INT AS (YEAR(d)) STORED,"
+		     " ADD COLUMN IF NOT EXISTS cd CHAR(1) AS (CONCAT(d, 'yz')) STORED");
+	}
+	/* more of them than a session keeps: nobody sees what is behind */
+	must("SET SESSION max_error_count = 2");
+	must("REPLACE INTO lit.g (a) VALUES (1), (2), (3)");
+	assert_int_equal(literal_kept(conn, false, sent, NULL, &e), -1);
+	assert_non_null(strstr(e.text, "more warnings than it shows"));
+	must("SET SESSION max_error_count = 65535");
+}
+
 static int begin(void **unused)
 {
 	(void)unused;
@@ -446,6 +499,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_no_number_is_zero),
+		cmocka_unit_test(a_value_that_is_not_kept_is_told),
 		cmocka_unit_test(a_wide_delete_by_decimals_deletes_those_alone),
 		cmocka_unit_test(a_literal_finds_its_row_and_no_other),
 	};
