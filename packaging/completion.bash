@@ -14,13 +14,20 @@ _drtest() {
 		return
 		;;
 	--verdict) mapfile -t COMPREPLY < <(compgen -W "pass fail unknown error interrupted" -- "$word"); return ;;
-	--clusters | --config-file | --config | --tso-map | --status) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
-	--out | --ledger-dir | --resume) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
-	--store) mapfile -t COMPREPLY < <(compgen -W "s3 file" -- "$word"); return ;;
 	--set)
 		compopt -o nospace 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" list 2>/dev/null | sed -n 's/^ *--set \([a-z_]*=\).*/\1/p' | sort -u)" -- "$word")
 		return
+		;;
+	-*) # its value, by the help: "--mode merge|txn", "--out DIR", "--seed N"
+		help=$("${COMP_WORDS[0]}" "$command" --help 2>&1 | sed -n "s/^  \(-[a-z], \)\{0,1\}$before \([^ ][^ ]*\).*/\2/p")
+		case $help in
+		*FILE) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+		*DIR) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+		*[A-Z]*) ;;
+		*'|'*) mapfile -t COMPREPLY < <(compgen -W "${help//|/ }" -- "$word") ;;
+		esac
+		[ -z "$help" ] || return
 		;;
 	esac
 	if [[ $word == -* ]]; then
@@ -29,6 +36,7 @@ _drtest() {
 		return
 	fi
 	case $command in
+	help) mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" --help 2>/dev/null | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p')" -- "$word"); return ;;
 	load | redo | selftest | judge)
 		if [ "$COMP_CWORD" = 2 ] && [ "$command" = redo ]; then
 			mapfile -t COMPREPLY < <(compgen -W "$("${COMP_WORDS[0]}" redo --help 2>&1 | grep -o 'drtest redo [a-z]*' | cut -d' ' -f3 | sort -u)" -- "$word")
@@ -39,7 +47,7 @@ _drtest() {
 				tpcc report" -- "$word")
 			return
 		fi
-		if [ "$COMP_CWORD" = 3 ] && [ "$command" = load ]; then
+		if [ "$COMP_CWORD" = 3 ] && [ "$command" = load ] && [ "$before" != report ]; then
 			mapfile -t COMPREPLY < <(compgen -W "prepare run check cleanup" -- "$word")
 			return
 		fi

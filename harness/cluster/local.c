@@ -96,7 +96,7 @@ static int write_secret(const char *dir, const char *name, const struct strbuf *
 static int password_make(struct cluster *c, const char *user, struct err *e)
 {
 	static const char *const hosts[] = { "localhost", "127.0.0.1" };
-	struct strbuf init = STRBUF_INIT, client = STRBUF_INIT;
+	struct strbuf init = STRBUF_INIT, client = STRBUF_INIT, uri = STRBUF_INIT;
 	unsigned char random[16];
 	int rc = -1;
 
@@ -124,12 +124,15 @@ static int password_make(struct cluster *c, const char *user, struct err *e)
 		&client,
 		"# mariadb --defaults-file=%s/client.cnf\n[client]\nhost = 127.0.0.1\nport = %d\nuser = root\npassword = %s\n",
 		c->dir, c->port, c->ep.password);
+	strbuf_addf(&uri, "mysql://root:%s@127.0.0.1:%d\n", c->ep.password, c->port);
 	if (write_secret(c->dir, "init.sql", &init, user ? getpwnam(user) : NULL, e) == 0 &&
-	    write_secret(c->dir, "client.cnf", &client, NULL, e) == 0)
+	    write_secret(c->dir, "client.cnf", &client, NULL, e) == 0 &&
+	    write_secret(c->dir, "client.uri", &uri, NULL, e) == 0) /* --sink-uri @FILE */
 		rc = 0;
 out:
 	strbuf_release(&init);
 	strbuf_release(&client);
+	strbuf_release(&uri);
 	return rc;
 }
 

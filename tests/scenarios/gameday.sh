@@ -18,8 +18,7 @@ seconds_of() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[
 answers() { mariadb --defaults-file="$data/$1/client.cnf" -e 'SELECT 1' >/dev/null 2>&1; }
 gone() { ! answers primary; }
 replay() { # what the runbook says
-	DRTEST_SINK_PASSWORD=$(sed -n 's/^password *= *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' "$data/secondary/client.cnf") "$DRTEST" redo apply --storage "$redo" \
-		--sink-uri "mysql://$(sed -n 's/^user *= *//p' "$data/secondary/client.cnf" | tr -d '"')@127.0.0.1:$(sed -n 's/^port *= *//p' "$data/secondary/client.cnf")" >"$scratch/replay" 2>&1
+	"$DRTEST" redo apply --storage "$redo" --sink-uri "@$data/secondary/client.uri" >"$scratch/replay" 2>&1
 }
 ends() { exec 9>&-; wait $day; [ $? = "$1" ] && ok || bad "$2: not exit $1: $(cat "$scratch/day")"; }
 told() { grep -Eq -- "$2" "$scratch/day" && ok || bad "$1: no /$2/ in: $(cat "$scratch/day")"; }
