@@ -130,7 +130,7 @@ void runtime_check(struct runtime *r, const char *name, enum verdict verdict, co
 {
 	struct strbuf clean = STRBUF_INIT;
 
-	if (!r->journal)
+	if (runtime_plan(r, "check: %s", name) || !r->journal)
 		return;
 	secret_redact(&clean, evidence);
 	judged(r, verdict, name, clean.buf,

@@ -550,6 +550,8 @@ static int plan(struct run *r)
 		const char *word;
 
 		code = say_error(r, &e, traceback, &word);
+	} else {
+		judge_targets(r);
 	}
 	free(traceback);
 	owned_teardown(&r->rt);

@@ -126,6 +126,9 @@ end) end }
 L
 expect "a plan stops and starts" 0 'start a again, on its port' "$DRTEST" run "$scratch/again.lua" --on local --plan
 
+expect "a plan has the targets" 0 '^ *check: target: RPO at most 5 s .--max-rpo.$' "$DRTEST" "${planned[@]}" --max-rpo 5s --max-rto 30s
+grep -q 'check: target: RTO at most 30 s' "$scratch/out" && ok || bad "no target of RTO in the plan"
+
 # ---- a port that somebody else has: one line, before the first run
 python3 -c 'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(3600)' >"$scratch/port" &
 holder=$!
