@@ -299,13 +299,13 @@ static void send_command(struct conn *l)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno != EAGAIN) {
-			command_lost(l, strerror(errno));
-			return;
-		}
-		if (n < 0) {
+		if (n < 0 && errno == EAGAIN) {
 			await(l, MYSQL_WAIT_WRITE);
 			return;
+		}
+		if (n < 0) { /* a server that takes no more may have said why */
+			l->hung_up = true;
+			break;
 		}
 		l->sent += (size_t)n;
 	}

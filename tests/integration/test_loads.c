@@ -384,6 +384,33 @@ static void a_comment_hides_no_commit(void **state)
 	}
 }
 
+/* The server says why, and closes the connection while the rest is on its way. */
+static void a_packet_that_is_too_large_is_said(void **state)
+{
+	static const char text[] =
+		"return { name = 'large', statements = { put = { 'INSERT INTO large%d (v) VALUES (?)' } },\n"
+		" tables = { 'large%d' }, prepare = function(con, _, t) con:query(('CREATE TABLE large%d (v LONGTEXT)'):format(t)) end,\n"
+		" event = function(con) con:begin() con:execute('put', 1, ('x'):rep(6000000)) con:commit() end }\n";
+	char path[128];
+
+	(void)state;
+	write_load(path, sizeof(path), "large.lua", text);
+	set_globals("SET GLOBAL max_allowed_packet = 1048576");
+	for (int protocol = LOAD_PREPARED; protocol <= LOAD_TEXT; protocol++) {
+		struct load *l = prepared(path, (enum load_protocol)protocol, true, NULL);
+		struct err e = ERR_INIT;
+
+		must(load_start(l, test_server_endpoint(server), 0, &e), &e);
+		while (load_error(l, &e) == 0 && load_running(l))
+			pause_ms(5, deadline_in_ms(10000));
+		load_stop(l, deadline_in_ms(60000), NULL);
+		if (!strstr(e.text, "max_allowed_packet"))
+			fail_msg("\"%s\" names no limit", e.text);
+		load_free(l);
+	}
+	set_globals("SET GLOBAL max_allowed_packet = 16777216");
+}
+
 /* What event() gets of all kinds of values, in each protocol; what it notes proves it. */
 static void a_load_reads_what_is_there(void **state)
 {
@@ -489,6 +516,7 @@ int main(void)
 		cmocka_unit_test(tpccs_conditions_hold_under_load_and_see_what_breaks_them),
 		cmocka_unit_test(the_history_tells_what_was_appended_and_read),
 		cmocka_unit_test(a_comment_hides_no_commit),
+		cmocka_unit_test(a_packet_that_is_too_large_is_said),
 		cmocka_unit_test(a_load_reads_what_is_there),
 		cmocka_unit_test(a_scan_that_deadlocks_goes_on_in_each_protocol),
 	};
