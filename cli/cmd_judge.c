@@ -346,7 +346,7 @@ int cmd_judge(int argc, char **argv)
 	struct sql_endpoint server;
 	struct err e = ERR_INIT;
 	struct load *l = NULL;
-	int rc = parse(&q, argc, argv);
+	int rc = parse(&q, argc, argv), held = -1;
 
 	if (rc) {
 		json_decref(all.list);
@@ -358,7 +358,8 @@ int cmd_judge(int argc, char **argv)
 		err_set(&e, ERR_USAGE, 0, "--ledger-dir %s: no such directory", q.ledger_dir);
 	else if (sql_endpoint_from_uri(&server, q.server, &e) < 0)
 		err_wrap(&e, "--server");
-	else if (take_note(&q, &note, &e) == 0 && (l = load_new(&q.load, &e)))
+	else if (take_note(&q, &note, &e) == 0 && load_note_hold(q.ledger_dir, 0, &held, &e) == 0 &&
+		 (l = load_new(&q.load, &e)))
 		rc = judge_load(&q, l, &server, &all, &e);
 	if (rc == 0 && q.compare)
 		rc = judge_compare(&q, &server, &all, &e);
@@ -374,6 +375,7 @@ int cmd_judge(int argc, char **argv)
 	if (rc < 0)
 		fprintf(stderr, "drtest judge: %s\n", e.text);
 	load_free(l);
+	load_note_let_go(q.ledger_dir, held, true);
 	load_note_release(&note);
 	json_decref(all.list);
 	return rc < 0                         ? err_exit_code(&e)

@@ -52,7 +52,8 @@ static int last_seq(void *arg, const struct ledger_record *r)
 	struct load *l = arg;
 
 	if (r->worker >= l->worker[0].number && r->worker - l->worker[0].number < l->o.workers)
-		l->worker[r->worker - l->worker[0].number].seq = r->seq;
+		l->worker[r->worker - l->worker[0].number].seq =
+			r->seq + (r->flags & TXN_OPEN_END ? LEDGER_BEHIND_MAX : 0);
 	return 0;
 }
 

@@ -271,7 +271,7 @@ static void print_condition(void *arg, const char *condition, const char *rows)
 }
 
 /* Checks the load first, so that no ledger is written for a run that could not be judged. */
-static int begin_ledger(const struct load_run *r, struct err *e)
+static int begin_ledger(const struct load_run *r, int *held, struct err *e)
 {
 	struct load_opts bare = r->o;
 	struct load *l;
@@ -281,7 +281,11 @@ static int begin_ledger(const struct load_run *r, struct err *e)
 	l = load_new(&bare, e);
 	rc = l ? load_fits_tables(l, &r->ep, e) : -1;
 	load_free(l);
-	return rc == 0 && !r->shards ? load_note_write(r->o.ledger_dir, &r->o, e) : rc;
+	if (rc == 0 && !r->shards)
+		rc = load_note_write(r->o.ledger_dir, &r->o, e);
+	if (rc == 0 && !r->shards)
+		rc = load_note_hold(r->o.ledger_dir, r->o.workers, held, e);
+	return rc;
 }
 
 int cmd_load(int argc, char **argv)
@@ -301,7 +305,7 @@ int cmd_load(int argc, char **argv)
 	struct load *l = NULL;
 	unsigned broken = 0;
 	bool told = false; /* the seed that was drawn */
-	int rc;
+	int rc, held = -1;
 
 	if (argc > 1 && !strcmp(argv[1], "report"))
 		return cmd_load_report(argc - 1, argv + 1);
@@ -322,7 +326,7 @@ int cmd_load(int argc, char **argv)
 			rc = load_options_follow(&r, &e);
 	}
 	if (rc == 0 && r.o.ledger_dir && !strcmp(r.verb, "run"))
-		rc = begin_ledger(&r, &e);
+		rc = begin_ledger(&r, &held, &e);
 	if (rc == 0)
 		l = load_new(&r.o, &e);
 	if (l && rc == 0 && told)
@@ -349,6 +353,7 @@ int cmd_load(int argc, char **argv)
 	}
 out:
 	load_free(l);
+	load_note_let_go(r.o.ledger_dir, held, e.kind != ERR_IO);
 	load_options_release(&r);
 	return rc == 1 && !broken ? 0 : rc; /* help was asked for */
 }

@@ -1,15 +1,22 @@
 #include "cli/load/load_note.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "harness/base/strbuf.h"
 #include "harness/base/xalloc.h"
 #include "harness/os/fs.h"
+#include "harness/verify/ledger.h"
 
 #define NOTE_FILE "load.json"
+#define HELD_FILE "load.running" /* how many workers write */
 #define NOTE_BYTES_MAX ((size_t)1 << 20)
 
 static char *path_in(const char *dir)
@@ -141,4 +148,56 @@ void load_note_release(struct load_note *note)
 	for (const char **p = note->set; *p; p++)
 		free((char *)(uintptr_t)*p);
 	*note = (struct load_note){ 0 };
+}
+
+static int open_ends(const char *dir, const char *held, struct err *e)
+{
+	struct strbuf workers = STRBUF_INIT;
+	int rc = fs_read_file(held, NOTE_BYTES_MAX, &workers, e);
+
+	if (rc == 0)
+		rc = ledger_open_ends(dir, 1, (unsigned)strtoul(workers.buf, NULL, 10), e);
+	if (rc == 0 && unlink(held) < 0)
+		rc = err_sys(e, "remove %s", held);
+	strbuf_release(&workers);
+	return rc;
+}
+
+int load_note_hold(const char *dir, unsigned workers, int *fd, struct err *e)
+{
+	char *held = xstrfmt("%s/" HELD_FILE, dir), text[16];
+	int rc = 0;
+
+	*fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0)
+		rc = err_sys(e, "open %s", dir);
+	else if (flock(*fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		rc = err_set(e, ERR_USAGE, 0,
+			     "--ledger-dir %s: a load that still runs writes there: stop it first",
+			     dir);
+	else if (fs_exists(held))
+		rc = open_ends(dir, held, e);
+	if (rc == 0 && workers) {
+		snprintf(text, sizeof(text), "%u\n", workers);
+		rc = fs_write_atomic(held, text, strlen(text), 0644, e);
+	}
+	if (rc < 0 && *fd >= 0) {
+		close(*fd);
+		*fd = -1;
+	}
+	free(held);
+	return rc;
+}
+
+void load_note_let_go(const char *dir, int fd, bool whole)
+{
+	char *held;
+
+	if (fd < 0)
+		return;
+	held = xstrfmt("%s/" HELD_FILE, dir);
+	if (whole)
+		unlink(held);
+	close(fd);
+	free(held);
 }

@@ -21,4 +21,11 @@ int load_note_write(const char *dir, const struct load_opts *o, struct err *e);
 int load_note_read(const char *dir, struct load_note *note, struct err *e);
 void load_note_release(struct load_note *note);
 
+/* A run holds its ledger's directory while it writes there. What a run that was killed sent last is
+ * in no record: its ledgers end open from then on. workers 0: only to read. -1, ERR_USAGE: a load
+ * that runs holds it. */
+int load_note_hold(const char *dir, unsigned workers, int *fd, struct err *e);
+/* When the ledgers are closed. whole: none of their records could not be written. */
+void load_note_let_go(const char *dir, int fd, bool whole);
+
 #endif

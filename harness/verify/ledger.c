@@ -376,3 +376,38 @@ int ledger_read(const char *dir, int (*fn)(void *arg, const struct ledger_record
 {
 	return ledger_read_to(dir, NULL, fn, arg, damaged, e);
 }
+
+static int keep_last(void *arg, const struct ledger_record *r)
+{
+	*(struct ledger_record *)arg = *r;
+	return 0;
+}
+
+int ledger_open_ends(const char *dir, uint32_t first, unsigned n, struct err *e)
+{
+	struct strbuf path = STRBUF_INIT;
+	int rc = 0;
+
+	for (uint32_t worker = first; worker < first + n && rc == 0; worker++) {
+		struct ledger_record last = { 0 };
+		struct ledger_writer *w = ledger_writer_open(dir, worker, e);
+		unsigned damaged = 0;
+
+		file_path(&path, dir, worker);
+		rc = w ? read_file(path.buf, worker, UINT64_MAX, keep_last, &last, &damaged, e)
+		       : -1;
+		if (rc == 0)
+			ledger_writer_add(w, &(struct ledger_record){ .worker = worker,
+								      .cluster = last.cluster,
+								      .outcome = TXN_UNKNOWN,
+								      .flags = TXN_OPEN_END,
+								      .seq = last.seq + 1,
+								      .due_us = last.end_us,
+								      .begin_us = last.end_us,
+								      .end_us = last.end_us });
+		if (ledger_writer_close(w, rc == 0 ? e : NULL) < 0)
+			rc = -1;
+	}
+	strbuf_release(&path);
+	return rc;
+}

@@ -40,6 +40,12 @@ void ledger_writer_add(struct ledger_writer *w, const struct ledger_record *r);
 int ledger_writer_flush(struct ledger_writer *w, struct err *e); /* from any thread */
 int ledger_writer_close(struct ledger_writer *w, struct err *e);
 
+/* So many sequences of a worker at most are in no record when its process is killed. */
+#define LEDGER_BEHIND_MAX 1000
+/* The process of workers first to first + n - 1 was killed: each of their files gets an open end
+ * (TXN_OPEN_END). */
+int ledger_open_ends(const char *dir, uint32_t first, unsigned n, struct err *e);
+
 /* All records of a directory, file by file (each file in sequence order). A torn or corrupt tail
  * ends a file: *damaged counts such files. */
 int ledger_read(const char *dir, int (*fn)(void *arg, const struct ledger_record *r), void *arg,

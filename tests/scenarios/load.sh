@@ -186,6 +186,18 @@ expect 'a shard still runs' 3 'shard 3 has not written a result' load report "fi
 expect 'no meeting' 3 'no run used this place' load report "file://$scratch/nowhere"
 expect 'shard alone' 2 '--shard and --rendezvous must be used together' load ledger run --shard=1/2
 
+# a load that was killed: what it sent last is in no record, and its rows are no strays
+expect 'a load to kill' 0 'prepared' load oltp_write_only prepare "${guide[@]}" --mysql-db=killed --ledger-rows
+"$DRTEST" load oltp_write_only run "${guide[@]}" --mysql-db=killed --ledger-rows --rate=0 --ledger-dir="$scratch/killed" --time=600 >/dev/null 2>&1 & victim=$!
+begun() { [ "$(stat -c %s "$scratch/killed/worker-0001.ledger")" -gt 96 ]; }
+wait_for 60 begun 2>/dev/null || bad "the load to kill wrote no ledger"
+expect 'a ledger has one writer' 2 'a load that still runs writes there: stop it first' load oltp_write_only run "${guide[@]}" --mysql-db=killed --ledger-dir="$scratch/killed" --time=1
+kill -KILL $victim
+wait $victim 2>/dev/null
+truncate -s -48 "$scratch/killed/worker-0001.ledger"
+expect 'a killed load is judged' 0 '^PASS +ledger: .* 0 in no ledger' "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/killed" --server "mysql://root@127.0.0.1:$port"
+grep -q '^PASS    model' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
+
 # a verdict over a drill made by hand
 model=(--mysql-db=judged --rand-seed=42)
 judge() { "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/judged" --server "mysql://root@127.0.0.1:$port" --mysql-db judged --tables 3 --table-size 500 "$@"; }

@@ -63,57 +63,6 @@ static int count_acked(void *arg, const struct ledger_record *r)
 	return 0;
 }
 
-/* Where each worker's ledger ends. */
-struct ends {
-	unsigned n; /* workers of all shards */
-	uint64_t *seq;
-	int64_t *end_us;
-};
-static int take_end(void *arg, const struct ledger_record *r)
-{
-	struct ends *ends = arg;
-
-	if (r->worker >= 1 && r->worker <= ends->n) {
-		ends->seq[r->worker - 1] = r->seq;
-		ends->end_us[r->worker - 1] = r->end_us;
-	}
-	return 0;
-}
-
-/* What the workers of a shard that was killed sent after their last record is unknown. */
-static int open_ends(const char *dir, const struct load_silent *silent, size_t n, unsigned shards,
-		     unsigned workers, struct err *e)
-{
-	struct ends ends = { .n = shards * workers,
-			     .seq = xcalloc((size_t)shards * workers + 1, sizeof(uint64_t)),
-			     .end_us = xcalloc((size_t)shards * workers + 1, sizeof(int64_t)) };
-	unsigned damaged;
-	int rc = ledger_read(dir, take_end, &ends, &damaged, e);
-
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		for (unsigned w = 0; rc == 0 && w < workers; w++) {
-			unsigned at = (silent[i].shard - 1) * workers + w;
-			struct ledger_writer *out = ledger_writer_open(dir, at + 1, e);
-
-			if (!out) {
-				rc = -1;
-				break;
-			}
-			ledger_writer_add(out,
-					  &(struct ledger_record){ .worker = at + 1,
-								   .seq = ends.seq[at] + 1,
-								   .outcome = TXN_UNKNOWN,
-								   .flags = TXN_OPEN_END,
-								   .due_us = ends.end_us[at],
-								   .begin_us = ends.end_us[at],
-								   .end_us = ends.end_us[at] });
-			rc = ledger_writer_close(out, e);
-		}
-	free(ends.seq);
-	free(ends.end_us);
-	return rc;
-}
-
 static int join_ledgers(struct store *s, const char *dir, struct load_joined *sum, struct err *e)
 {
 	struct store_list list = { 0 };
@@ -148,8 +97,9 @@ static int join_ledgers(struct store *s, const char *dir, struct load_joined *su
 		rc = ledger_read(dir, count_acked, &sum->ledger_acked, &damaged, e);
 	if (rc == 0 && damaged)
 		rc = err_set(e, ERR_BAD_DATA, 0, "%u of the ledgers are damaged", damaged);
-	if (rc == 0 && sum->n_silent && sum->files)
-		rc = open_ends(dir, sum->silent, sum->n_silent, sum->shards, sum->workers, e);
+	for (size_t i = 0; rc == 0 && sum->files && i < sum->n_silent; i++)
+		rc = ledger_open_ends(dir, (sum->silent[i].shard - 1) * sum->workers + 1,
+				      sum->workers, e);
 	store_list_release(&list);
 	return rc;
 }
