@@ -650,7 +650,8 @@ static void commit_answered(struct worker *w)
 	w->in_txn = false;
 	w->committed = true;
 	w->position = k->last_gtid;
-	if (k->tidb && w->wrote) { /* else it tells of an earlier one */
+	/* of one that only read, it tells an earlier one's */
+	if (k->tidb && (w->wrote || w->thread->load->o.ledger_rows)) {
 		w->phase = PHASE_POSITION;
 		k->want_rows = true;
 		conn_query(k, POSITION_SQL, strlen(POSITION_SQL));
