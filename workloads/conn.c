@@ -278,8 +278,6 @@ static void read_command_answer(struct conn *l)
 	} while (!whole);
 	if (whole < 0) {
 		end(l, false, CR_MALFORMED_PACKET, "the server's answer is none to this command");
-	} else if (a.code && l->op == LINK_EXECUTE_COMMAND) {
-		statement_failed(l, a.code, a.text);
 	} else if (a.code) {
 		end(l, false, a.code, a.text);
 	} else {
@@ -325,9 +323,9 @@ static void continue_command(struct conn *l, int ready)
 		read_command_answer(l);
 }
 
-static void start_command(struct conn *l, enum conn_op op)
+static void start_command(struct conn *l)
 {
-	l->op = op;
+	l->op = LINK_COMMAND;
 	l->sent = l->results = 0;
 	l->gave_rows = false;
 	strbuf_reset(&l->in);
@@ -341,7 +339,7 @@ void conn_command(struct conn *l, const char *text, size_t n)
 		return;
 	}
 	wire_query(&l->out, text, n);
-	start_command(l, LINK_COMMAND);
+	start_command(l);
 }
 
 /* ---- */
@@ -354,7 +352,7 @@ static void start_execute(struct conn *l)
 	if (l->plain_text && l->call->plain && l->call->text.len < PACKET_BYTES_MAX &&
 	    l->current->param_count == l->call->n_args) {
 		wire_execute(&l->out, l->current->stmt_id, l->call);
-		start_command(l, LINK_EXECUTE_COMMAND);
+		start_command(l);
 		return;
 	}
 	memset(bind, 0, sizeof(*bind) * l->call->n_args);
@@ -479,8 +477,7 @@ void conn_continue(struct conn *l, int ready)
 	case LINK_CLOSE_STMT:
 		step_conn(l, mysql_stmt_close_cont(&l->ret_bool, l->current, ready));
 		return;
-	case LINK_COMMAND:
-	case LINK_EXECUTE_COMMAND: continue_command(l, ready); return;
+	case LINK_COMMAND: continue_command(l, ready); return;
 	case LINK_NONE: return;
 	}
 }

@@ -33,8 +33,7 @@ enum conn_op {
 	LINK_EXECUTE,
 	LINK_STORE_STMT,
 	LINK_CLOSE_STMT,
-	LINK_COMMAND,        /* over the socket */
-	LINK_EXECUTE_COMMAND /* the same, of a prepared statement */
+	LINK_COMMAND /* over the socket */
 };
 struct conn {
 	MYSQL *m; /* NULL: not connected */
