@@ -223,14 +223,9 @@ static int take_one(struct feed_queue *q, struct feed_spool *s, struct strbuf *o
 /* The items of out from `at` on go back to the front. */
 static void hold_back(struct feed_queue *q, struct strbuf *out, size_t at)
 {
-	struct strbuf held = STRBUF_INIT;
-
-	strbuf_add(&held, out->buf + at, out->len - at);
-	if (q->held_off < q->held.len)
-		strbuf_add(&held, q->held.buf + q->held_off, q->held.len - q->held_off);
-	strbuf_release(&q->held);
-	q->held = held;
-	q->held_off = 0;
+	/* what was held was of one commitTs, and a later one has been taken since */
+	assert(!q->held.len && !q->held_off);
+	strbuf_add(&q->held, out->buf + at, out->len - at);
 	strbuf_setlen(out, at);
 }
 
