@@ -561,6 +561,28 @@ static void changes_come_by_table_and_key_the_large_ones_too(void **unused)
 	free(value);
 }
 
+/* Neither way of replay passes over such a row. */
+static void a_key_that_is_generated_is_refused(void **unused)
+{
+	const struct change x = { .commit_ts = 9, .start_ts = 8, .from = 2, .to = 2, .after = "b" };
+	struct commit_order *o = commit_order_new(1 << 20, "/tmp");
+	struct merge *m = merge_new(1 << 20, "/tmp");
+	struct redo_column before[2], after[2];
+	struct redo_row r = row_of(&x, before, after);
+	struct merge_link link[2];
+	struct err e = ERR_INIT;
+	bool partial;
+
+	(void)unused;
+	after[0].flag |= COLF_GENERATED;
+	assert_int_equal(commit_order_add(o, &r, &e), -1);
+	assert_non_null(strstr(e.text, "key column id is generated"));
+	assert_int_equal(merge_add(m, 0, &r, &e), -1);
+	assert_int_equal(merge_links(m, 0, &r, link, &partial, &e), -1);
+	commit_order_free(o);
+	merge_free(m);
+}
+
 /* What cannot be written beside memory ends the replay, and names the folder. */
 static void a_spill_that_fails_is_said(void **unused)
 {
@@ -593,6 +615,7 @@ int main(void)
 		cmocka_unit_test(texts_that_a_collation_may_hold_equal_conflict),
 		cmocka_unit_test(keys_sort_as_their_values_do),
 		cmocka_unit_test(changes_come_by_table_and_key_the_large_ones_too),
+		cmocka_unit_test(a_key_that_is_generated_is_refused),
 		cmocka_unit_test(a_spill_that_fails_is_said),
 	};
 
