@@ -120,7 +120,8 @@ static void commit(size_t i)
 		writer[does[i].row[k]] = (uint32_t)i + 1;
 }
 
-static void expect(uint64_t limit, enum verdict v, const char *kind)
+/* How many rows are wrong. */
+static uint64_t expect(uint64_t limit, enum verdict v, const char *kind)
 {
 	struct prefix p = {
 		.txn = txns, .n = n_txns, .has_evidence = true, .limit = limit, .point = limit
@@ -138,6 +139,7 @@ static void expect(uint64_t limit, enum verdict v, const char *kind)
 			 text);
 	free(text);
 	verify_result_release(&r);
+	return r.rows_wrong;
 }
 
 static void a_place_may_be_between_two_neighbours(void **state)
@@ -151,6 +153,13 @@ static void a_place_may_be_between_two_neighbours(void **state)
 	commit(2);
 	commit(1);
 	expect(UINT64_MAX, VERDICT_PASS, NULL);
+	/* a row that no place explains is wrong, and no other */
+	does[2].n = 3;
+	does[2].row[0] = 3;
+	does[2].row[2] = 1;
+	writer[3] = 2;
+	assert_int_equal(expect(UINT64_MAX, VERDICT_FAIL, "misplaced value"), 1);
+	writer[3] = 3;
 	/* behind the second and before the first: nowhere */
 	writer[1] = 1;
 	writer[2] = 3;
