@@ -366,6 +366,18 @@ static void a_transaction_deletes_before_it_updates_before_it_inserts(void **unu
 	commit_order_free(o);
 }
 
+/* What the order of commits says of a row that is alone in the log. */
+static struct commit_order_row alone(struct commit_order *o, const struct redo_row *r)
+{
+	struct commit_order_row out;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(commit_order_add(o, r, &e), 0);
+	assert_int_equal(commit_order_sort(o, &e), 0);
+	assert_int_equal(commit_order_next(o, &out, &e), 1);
+	return out;
+}
+
 /* A key has all of its columns: rows that differ in one of them do not wait for each other. */
 static void rows_conflict_by_their_whole_key(void **unused)
 {
@@ -381,13 +393,10 @@ static void rows_conflict_by_their_whole_key(void **unused)
 				      .columns = c,
 				      .n_columns = 2 };
 		struct commit_order_row out;
-		struct err e = ERR_INIT;
 
 		fill(c, i == 1 ? 8 : 7, i == 2 ? "b" : "a");
 		c[1].flag = COLF_HANDLE_KEY | COLF_PRIMARY_KEY;
-		assert_int_equal(commit_order_add(o, &r, &e), 0);
-		assert_int_equal(commit_order_sort(o, &e), 0);
-		assert_int_equal(commit_order_next(o, &out, &e), 1);
+		out = alone(o, &r);
 		assert_int_equal(out.n_tokens, 1);
 		token[i] = out.tokens[0];
 		commit_order_free(o);
@@ -411,14 +420,11 @@ static bool key_tokens(const char *v, const char *collation, uint64_t token[2])
 			      .indexes = &unique,
 			      .n_indexes = 1 };
 	struct commit_order_row out;
-	struct err e = ERR_INIT;
 	bool wild;
 
 	fill(c, 7, v);
 	c[1].collation = text(collation);
-	assert_int_equal(commit_order_add(o, &r, &e), 0);
-	assert_int_equal(commit_order_sort(o, &e), 0);
-	assert_int_equal(commit_order_next(o, &out, &e), 1);
+	out = alone(o, &r);
 	assert_int_equal(out.n_tokens, 2); /* the handle key, the unique one */
 	memcpy(token, out.tokens, 2 * sizeof(*token));
 	wild = out.wild;

@@ -195,30 +195,30 @@ static void shuffle(size_t *at, size_t n, uint64_t seed)
 	}
 }
 
+static void any_order_is_found(size_t n, uint64_t seeds, bool as_begun)
+{
+	size_t at[14];
+
+	assert_true(n <= sizeof(at) / sizeof(at[0]));
+	for (uint64_t seed = 1; seed <= seeds; seed++) {
+		shuffle(at, n, seed);
+		chain(n, at, as_begun);
+		expect(UINT64_MAX, VERDICT_PASS, NULL);
+	}
+}
+
 /* More than can be tried in each order: those that are wrong are moved. */
 static void many_of_unknown_place_are_put_in_order(void **state)
 {
-	size_t at[12];
-
 	(void)state;
-	for (uint64_t seed = 1; seed <= 10; seed++) {
-		shuffle(at, 12, seed);
-		chain(12, at, false);
-		expect(UINT64_MAX, VERDICT_PASS, NULL);
-	}
+	any_order_is_found(12, 10, false);
 }
 
 /* Some of these cannot be found by moving them about: the order in which they began comes first. */
 static void the_order_of_their_begins_comes_first(void **state)
 {
-	size_t at[14];
-
 	(void)state;
-	for (uint64_t seed = 1; seed <= 20; seed++) {
-		shuffle(at, 14, seed);
-		chain(14, at, true);
-		expect(UINT64_MAX, VERDICT_PASS, NULL);
-	}
+	any_order_is_found(14, 20, true);
 }
 
 /* After the point, and there in part: an update that is there too early is one of a torn one. */
