@@ -9,7 +9,6 @@
 #include "harness/run/lua_args.h"
 #include "workloads/load_impl.h"
 
-#define WORKERS_MAX 100000u
 #define TABLES_MAX 10000u
 #define STOP_MS 2000
 #define SEQUENCES_MS 10000
@@ -18,9 +17,9 @@ static int check_opts(const struct load_opts *o, struct err *e)
 {
 	if (!o->name)
 		return err_set(e, ERR_USAGE, 0, "the load needs a name");
-	if (o->workers < 1 || o->workers > WORKERS_MAX)
+	if (o->workers < 1 || o->workers > LEDGER_WORKERS_MAX)
 		return err_set(e, ERR_USAGE, 0, "load %s: workers must be 1 to %u, not %u", o->name,
-			       WORKERS_MAX, o->workers);
+			       LEDGER_WORKERS_MAX, o->workers);
 	if (o->tables < 1 || o->tables > TABLES_MAX)
 		return err_set(e, ERR_USAGE, 0, "load %s: tables must be 1 to %u, not %u", o->name,
 			       TABLES_MAX, o->tables);
@@ -32,12 +31,12 @@ static int check_opts(const struct load_opts *o, struct err *e)
 		return err_set(e, ERR_USAGE, 0, "load %s: table_size must be 1 to %d", o->name,
 			       INT32_MAX);
 	if (o->shards && (o->shard < 1 || o->shard > o->shards ||
-			  (uint64_t)o->shards * o->workers > WORKERS_MAX))
+			  (uint64_t)o->shards * o->workers > LEDGER_WORKERS_MAX))
 		return err_set(
 			e, ERR_USAGE, 0,
 			"load %s: shard %u of %u with %u workers each: at most %u workers in "
 			"total",
-			o->name, o->shard, o->shards, o->workers, WORKERS_MAX);
+			o->name, o->shard, o->shards, o->workers, LEDGER_WORKERS_MAX);
 	if (o->db && schema_may_be_loaded(o->db, e) < 0)
 		return err_wrap(e, "load %s", o->name);
 	if (!(o->rate >= 0 && o->rate <= 1e7))

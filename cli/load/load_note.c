@@ -17,6 +17,7 @@
 
 #define NOTE_FILE "load.json"
 #define HELD_FILE "load.running" /* how many workers write */
+#define HELD_BYTES_MAX 64
 #define NOTE_BYTES_MAX ((size_t)1 << 20)
 
 static char *path_in(const char *dir)
@@ -152,14 +153,24 @@ void load_note_release(struct load_note *note)
 
 static int open_ends(const char *dir, const char *held, struct err *e)
 {
-	struct strbuf workers = STRBUF_INIT;
-	int rc = fs_read_file(held, NOTE_BYTES_MAX, &workers, e);
+	struct strbuf text = STRBUF_INIT;
+	unsigned long workers;
+	char *end;
+	int rc = fs_read_file(held, HELD_BYTES_MAX, &text, e);
 
+	if (rc < 0)
+		return -1;
+	workers = strtoul(text.buf, &end, 10);
+	if (end == text.buf || strcmp(end, "\n") != 0 || !workers || workers > LEDGER_WORKERS_MAX)
+		rc = err_set(e, ERR_BAD_DATA, 0,
+			     "%s is damaged: write the number of workers of the load that was "
+			     "killed into it, or use another directory",
+			     held);
 	if (rc == 0)
-		rc = ledger_open_ends(dir, 1, (unsigned)strtoul(workers.buf, NULL, 10), e);
+		rc = ledger_open_ends(dir, 1, (unsigned)workers, e);
 	if (rc == 0 && unlink(held) < 0)
 		rc = err_sys(e, "remove %s", held);
-	strbuf_release(&workers);
+	strbuf_release(&text);
 	return rc;
 }
 

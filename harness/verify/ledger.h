@@ -40,6 +40,7 @@ void ledger_writer_add(struct ledger_writer *w, const struct ledger_record *r);
 int ledger_writer_flush(struct ledger_writer *w, struct err *e); /* from any thread */
 int ledger_writer_close(struct ledger_writer *w, struct err *e);
 
+#define LEDGER_WORKERS_MAX 100000u /* of one load, all its shards together */
 /* So many sequences of a worker at most are in no record when its process is killed. */
 #define LEDGER_BEHIND_MAX 1000
 /* The process of workers first to first + n - 1 was killed: each of their files gets an open end

@@ -195,6 +195,14 @@ expect 'a ledger has one writer' 2 'a load that still runs writes there: stop it
 kill -KILL $victim
 wait $victim 2>/dev/null
 truncate -s -48 "$scratch/killed/worker-0001.ledger"
+held=$scratch/killed/load.running
+workers=$(cat "$held")
+for wrong in 4000000000 -1 0 '' "$workers x"; do
+	echo "$wrong" >"$held"
+	expect "a damaged mark of a killed load: $wrong" 3 'load.running is damaged: write the number of workers' \
+		"$DRTEST" judge oltp_write_only --ledger-dir "$scratch/killed" --server "mysql://root@127.0.0.1:$port"
+done
+echo "$workers" >"$held"
 expect 'a killed load is judged' 0 '^PASS +ledger: .* 0 in no ledger' "$DRTEST" judge oltp_write_only --ledger-dir "$scratch/killed" --server "mysql://root@127.0.0.1:$port"
 grep -q '^PASS    model' "$scratch/out" && ok || bad "$(cat "$scratch/out")"
 
