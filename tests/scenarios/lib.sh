@@ -9,6 +9,9 @@ export DRTEST_UNDO=$scratch/undo # what one test's killed run has left to be put
 export TIUP_HOME=$scratch/tiup # a playground that runs on this machine is none of a test's (drtest clean)
 passed=0 failed=0 skipped=0
 finish() {
+	for run in "${out:-/nowhere}"/*/; do # what a run with --keep left, once its processes are ended
+		rm -rf "/var/tmp/drtest-$(basename "$run")"
+	done
 	rm -rf "$scratch"
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" = 0 ] && [ "$passed" -gt 0 ] || exit 1
