@@ -57,9 +57,12 @@ static int file_put(struct store *s, const char *key, const void *data, size_t n
 
 	*slash = 0;
 	tmp = xstrfmt("%s/" TMP_PREFIX "%d.%u", path, (int)getpid(), atomic_fetch_add(&serial, 1));
-	if (fs_mkdir_p(path, 0755, e) < 0)
-		goto out;
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0) { /* a new one, most likely */
+		if (fs_mkdir_p(path, 0755, e) < 0)
+			goto out;
+		dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
 	*slash = '/';
 	fd = dir < 0 ? -1 : open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0) {
