@@ -7,6 +7,24 @@ DRTEST=${DRTEST:-$PWD/${BUILD:-build}/drtest}
 scratch=$(mktemp -d /tmp/drtest-test.XXXXXX)
 export DRTEST_UNDO=$scratch/undo # what one test's killed run has left to be put back is no other's business
 export TIUP_HOME=$scratch/tiup # a playground that runs on this machine is none of a test's (drtest clean)
+# Real tools of TiDB are none of a test's: a folder of PATH that holds one is seen through links, without them.
+without_tidb() {
+	local IFS=: dir tool path='' n=0
+	for dir in $PATH; do
+		for tool in tiup cdc br sync_diff_inspector; do
+			if [ -x "$dir/$tool" ]; then
+				n=$((n + 1))
+				mkdir "$scratch/path$n"
+				find "$dir" -mindepth 1 -maxdepth 1 ! -name tiup ! -name cdc ! -name br ! -name sync_diff_inspector -exec ln -s -t "$scratch/path$n" {} +
+				dir=$scratch/path$n
+				break
+			fi
+		done
+		path=$path${path:+:}$dir
+	done
+	PATH=$path
+}
+without_tidb
 passed=0 failed=0 skipped=0
 finish() {
 	for run in "${out:-/nowhere}"/*/; do # what a run with --keep left, once its processes are ended
