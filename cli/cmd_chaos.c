@@ -101,15 +101,17 @@ static int list_faults(void)
 					  [FAULT_ON_DISK] = "a disk" };
 
 	for (const struct fault_ops *const *k = fault_kinds(); *k; k++) {
-		struct strbuf missing = STRBUF_INIT;
+		struct strbuf text = STRBUF_INIT;
 
-		printf("%-13s %-20s %s%s\n", (*k)->name, on[(*k)->on], (*k)->what,
-		       (*k)->heal ? "" : " (nothing to heal)");
+		strbuf_addf(&text, "%s%s", (*k)->what, (*k)->heal ? "" : " (nothing to heal)");
+		options_beside(text.buf, printf("%-13s %-20s ", (*k)->name, on[(*k)->on]), 35);
 		if ((*k)->args[1])
-			printf("%-35sarguments:%s\n", "", (*k)->args);
-		if ((*k)->needs && (*k)->needs(&missing) < 0)
-			printf("%-35snot available: %s\n", "", missing.buf);
-		strbuf_release(&missing);
+			printf("%-35sarguments:%.*s\n", "", (int)strlen((*k)->args) - 1,
+			       (*k)->args);
+		strbuf_reset(&text);
+		if ((*k)->needs && (*k)->needs(&text) < 0)
+			printf("%-35snot available: %s\n", "", text.buf);
+		strbuf_release(&text);
 	}
 	return EXIT_PASS;
 }

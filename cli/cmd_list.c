@@ -15,6 +15,8 @@
 #include "suites/scenario_find.h"
 #include "suites/suite_file.h"
 
+#define OPTION_COLUMNS 34 /* "    --set table_size=10000        " */
+
 struct listing {
 	const char *dir;
 	int shown, broken;
@@ -36,8 +38,9 @@ static int list_one(void *arg, const char *name, struct err *e)
 	path = xstrfmt("%s/%s", l->dir, name);
 	pthread_mutex_init(&r.lock, NULL);
 	if (suite_read(&suite, path, &none) == 0) {
-		printf("%s\n  %s\n  a suite of %zu runs: drtest suite %s\n", path, suite.sentence,
-		       suite.runs_n, path);
+		printf("%s\n", path);
+		options_beside(suite.sentence, 0, 2);
+		printf("  a suite of %zu runs: drtest suite %s\n", suite.runs_n, path);
 		suite_release(&suite);
 		free(path);
 		return 0;
@@ -47,13 +50,18 @@ static int list_one(void *arg, const char *name, struct err *e)
 		printf("%s\n  broken: %s\n", path, why.text);
 		l->broken++;
 	} else {
-		printf("%s\n  %s\n", path,
-		       *s.sentence ? s.sentence
-				   : "(no description: add a comment as the first line)");
-		for (size_t i = 0; i < s.n_options; i++)
-			printf("    --set %s=%-*s %s\n", s.option[i].name,
-			       (int)(22 - strlen(s.option[i].name)), s.option[i].value,
-			       s.option[i].help);
+		printf("%s\n", path);
+		options_beside(*s.sentence ? s.sentence
+					   : "(no description: add a comment as the first line)",
+			       0, 2);
+		for (size_t i = 0; i < s.n_options; i++) {
+			const char *quote = strpbrk(s.option[i].value, " <>|&;$()*?\"") ? "'" : "";
+
+			options_beside(s.option[i].help,
+				       printf("    --set %s%s=%s%s ", quote, s.option[i].name,
+					      s.option[i].value, quote),
+				       OPTION_COLUMNS);
+		}
 		l->shown++;
 	}
 	scenario_close(&s);

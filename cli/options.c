@@ -200,8 +200,7 @@ static int help_columns(FILE *out)
 		       : HELP_COLUMNS;
 }
 
-/* Prints text from column `from` on, broken at blanks; what follows a line break begins there. */
-static void print_wrapped(FILE *out, const char *text, int from)
+void options_wrapped(FILE *out, const char *text, int from)
 {
 	int columns = help_columns(out);
 	int at = from;
@@ -228,6 +227,21 @@ static void print_wrapped(FILE *out, const char *text, int from)
 	fputc('\n', out);
 }
 
+void options_beside(const char *text, int used, int from)
+{
+	if (!isatty(STDOUT_FILENO)) {
+		printf("%*s%s\n", from > used ? from - used : 0, "", text);
+		return;
+	}
+	if (help_columns(stdout) < HELP_NARROW && from > 8)
+		from = 8;
+	if (used > from)
+		printf("\n%*s", from, "");
+	else
+		printf("%*s", from - used, "");
+	options_wrapped(stdout, text, from);
+}
+
 void options_help(const struct command_def *c, FILE *out)
 {
 	bool narrow = help_columns(out) < HELP_NARROW;
@@ -239,13 +253,13 @@ void options_help(const struct command_def *c, FILE *out)
 
 		if (narrow && first) {
 			fputs("usage: ", out);
-			print_wrapped(out, line, 7);
+			options_wrapped(out, line, 7);
 			break;
 		}
 		fprintf(out, "%s%.*s\n", first ? "usage: " : "       ", (int)n, line);
 		line += n + (line[n] == '\n');
 	}
-	print_wrapped(out, c->about, 0);
+	options_wrapped(out, c->about, 0);
 	for (const struct option_def *o = c->options; o->name; o++) {
 		int n = (int)strlen(o->name) + 2 + (o->arg ? 1 + (int)strlen(o->arg) : 0) +
 			(o->letter ? 4 : 0);
@@ -270,10 +284,10 @@ void options_help(const struct command_def *c, FILE *out)
 		fputs("  ", out);
 		snprintf(help, sizeof(help), "%s%s%s", o->verbs ? o->verbs : "",
 			 o->verbs ? ": " : "", o->help);
-		print_wrapped(out, help, narrow ? 6 : width + 4);
+		options_wrapped(out, help, narrow ? 6 : width + 4);
 	}
 	if (c->more)
-		print_wrapped(out, c->more, 0);
+		options_wrapped(out, c->more, 0);
 }
 
 /* ---- the command line */

@@ -1,5 +1,6 @@
 #include "reports/report.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,7 +14,6 @@
 #include "reports/run_history.h"
 #include "reports/run_model.h"
 
-#define COLUMNS_PLAIN 160
 #define COLUMNS_MIN 32
 
 int report_read(const char *run_dir, struct run_model *m, struct err *e)
@@ -195,7 +195,7 @@ static size_t columns_of(FILE *out)
 	int fd = fileno(out);
 
 	if (fd < 0 || !isatty(fd) || ioctl(fd, TIOCGWINSZ, &size) < 0 || !size.ws_col)
-		return COLUMNS_PLAIN;
+		return SIZE_MAX; /* a pipe's lines are whole */
 	return size.ws_col < COLUMNS_MIN ? COLUMNS_MIN : size.ws_col;
 }
 

@@ -8,7 +8,7 @@
 
 #define SUMMARY_LINES 24
 #define EXTRA_LINES_MIN 6 /* for checks and notes, however many steps there are */
-#define NAME_COLUMNS_MAX 40
+#define NAME_COLUMNS_MIN 40 /* that a step's name may have; more where there is room */
 #define PART " · "
 
 struct page {
@@ -138,11 +138,12 @@ static void add_steps(struct page *p)
 {
 	const struct run_model *m = p->m;
 	struct strbuf name = STRBUF_INIT;
-	size_t names = 0, states = 2, used;
+	size_t names = 0, states = 2, used,
+	       names_max = p->columns / 3 < NAME_COLUMNS_MIN ? NAME_COLUMNS_MIN : p->columns / 3;
 
 	for (size_t i = 0; i < m->steps_n; i++) {
 		strbuf_reset(&name);
-		used = text_line(&name, m->steps[i].name, NAME_COLUMNS_MAX);
+		used = text_line(&name, m->steps[i].name, names_max);
 		names = used > names ? used : names;
 		strbuf_reset(&name);
 		used = text_line(&name, m->steps[i].status, 12);

@@ -1,5 +1,5 @@
--- Both clusters serve and are written to, each with keys of its own, and a changefeed comes from each (bdr-mode): DDL from one side alone, service moved without a
--- rebuild, and what the same key written on both sides does: nobody settles it, and the comparison finds it.
+-- Both clusters accept writes, each to its own keys, with a changefeed in each direction (bdr-mode). DDL comes from one side, the service moves
+-- without a rebuild, and conflicting writes are found.
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 

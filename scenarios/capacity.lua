@@ -1,4 +1,4 @@
--- How much can the pair of clusters take? The rate is raised until a target breaks, then narrowed down: the highest rate that holds, with its curve.
+-- Finds the highest rate that a pair of clusters sustains within a target, and the curve up to it.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

@@ -1,6 +1,5 @@
--- Single components of the primary die under load: the TiCDC that owns the changefeed, one TiKV of three, PD's leader, a TiDB that the load does not use.
--- None of them is a disaster: writes and the changefeed go on, no acknowledged write is lost, and in the end the secondary equals the primary.
--- The primary is three PD, three TiKV, two TiDB and two TiCDC: playground needs 12 GiB of memory for it.
+-- Single components of the primary die under load: TiCDC's owner, one TiKV of three, PD's leader, a TiDB. Writes and the changefeed must continue
+-- without loss. On playground it needs 12 GiB of memory.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

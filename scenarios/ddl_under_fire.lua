@@ -1,5 +1,5 @@
--- Tables are altered under load while the changefeed is killed, frozen and cut off in the middle of it; then the primary dies in a DDL and
--- the replay dies too. Every DDL must be applied exactly once, in its place among the rows, on both ways.
+-- Tables are altered under load while the changefeed is killed, frozen and cut off; then the primary dies during a DDL, and the replay is killed too.
+-- Every DDL must be applied exactly once, in order.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

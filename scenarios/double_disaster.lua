@@ -1,5 +1,5 @@
--- The store dies together with the primary: with it the redo log. If its disk comes back, the replay loses no more than ever; if it does
--- not, the secondary stays as the changefeed left it, torn, and the drill says exactly what is whole, what is torn and what is lost.
+-- The store, and with it the redo log, dies together with the primary. If the store returns, the replay loses no more than usual; if not, the drill
+-- reports what on the secondary is complete, torn and lost.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

@@ -1,5 +1,5 @@
--- After a disaster the old primary's disk is recovered again. It must not simply rejoin: it holds transactions that the promoted secondary never
--- saw. The drill counts them, rebuilds it from the new primary, and moves the service back by plan, without loss.
+-- The old primary's disk is recovered after a disaster. The drill counts the transactions that only this disk has, rebuilds the cluster from the new
+-- primary, and moves the service back without loss.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

@@ -1,5 +1,5 @@
--- The primary dies under write load; the secondary catches up from the redo log and takes over; a new primary is built from it,
--- takes the service back, and is replicated again.
+-- The primary dies under write load. The secondary replays the redo log and takes over; a new primary is built from it, catches up, and takes the
+-- service back.
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 

@@ -1,5 +1,5 @@
--- The changefeed dies again and again under load, by SIGKILL or Ctrl-C at instants that the seed draws, and is started again by its operator:
--- it goes on from its checkpoint, and nothing is lost, doubled or out of order, neither in the secondary nor in the redo log.
+-- The changefeed dies again and again under load, and its operator restarts it. It must continue from its checkpoint: nothing is lost, doubled or out
+-- of order, on the secondary or in the redo log.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

@@ -1,5 +1,5 @@
--- The team's own rehearsal: the primary dies at a moment that nobody knows, people recover with their own tools, and drtest watches, times and judges
--- the result. What they type is kept; "service" says that the secondary serves, "redundant" that it has a partner again, "done" ends it.
+-- The team's rehearsal: the primary dies at an unannounced moment, people recover with their own tools, and drtest measures and judges. They type
+-- "service" (the secondary serves), "redundant" (it has a partner again) and "done"; it keeps what they type.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

@@ -1,5 +1,5 @@
--- A wrong statement reaches the primary, and the changefeed brings it to the secondary: no cluster is dead, and both are wrong. Found after a while, it is
--- undone in each way that the ground has, each from the same state; the report says what each costs and which to take.
+-- A wrong statement reaches the primary and, through the changefeed, the secondary. It is undone in each way that the ground supports, from the same
+-- state; the report compares what each way costs and recommends one.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

@@ -1,6 +1,7 @@
--- Every key of a table moves up by one in a single transaction: each row's new key is another row's old one, so whoever brings the transaction over has to
--- delete all before it inserts any. First the changefeed does it by itself, and both clusters are compared; then the primary dies before the secondary has it,
--- and the replay does it. A TiCDC that cuts a large transaction loses a row at each cut (docs/TICDC-FAULTS.md).
+-- One transaction moves every key of a table up by one, so all its deletes must run before any insert: first in the changefeed, then, after the
+-- primary's death, in the replay.
+
+-- A TiCDC that cuts a large transaction loses a row at each cut (docs/TICDC-FAULTS.md).
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

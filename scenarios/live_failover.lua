@@ -1,5 +1,5 @@
--- The changefeed that runs already, with its redo log: the primary, which the clusters file marks expendable, dies under a load in a database of its
--- own; the log is replayed on the secondary, and every transaction of the load is accounted for. For a pair made for this, as alike the real one as can be.
+-- For a pair of clusters made for this: kills the primary, which the clusters file marks expendable, under a load in its own database, replays the
+-- existing changefeed's redo log on the secondary, and accounts for every transaction of the load.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

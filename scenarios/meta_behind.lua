@@ -1,6 +1,7 @@
--- The store takes its time, so that the redo log's rows are durable well before the meta object that vouches for them. What the meta does not vouch for
--- yet must not be on the secondary: a replay ends at the meta's resolvedTs, and would leave the rest there as parts of transactions. A TiCDC whose sink
--- goes by the rows and does not wait for the meta fails here (docs/TICDC-FAULTS.md).
+-- The store is slow, so rows are durable in the redo log well before the meta that covers them. The secondary must not have what the meta does not
+-- cover yet: a replay would leave it torn.
+
+-- A TiCDC whose sink does not wait for the meta fails here (docs/TICDC-FAULTS.md).
 local scenario = require "drtest.scenario"
 local drill = require "drtest.drill"
 local text = require "drtest.text"

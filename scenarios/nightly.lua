@@ -1,4 +1,4 @@
--- The nightly: the failover drill with several seeds and loads, and each other scenario, held against the nights before.
+-- The nightly suite: failover with several seeds and loads, and each other scenario, compared with earlier nights.
 return {
   suite = "nightly",
   runs = {

@@ -1,6 +1,5 @@
--- The network falls apart: the links between changefeed, primary, secondary and store are cut, swallow what they are given, or do so in
--- one direction, one after another; the changefeed must find back by itself and lose or double nothing. Then the primary is cut off from
--- everything while it lives: the secondary takes over, the old primary is shot before the links heal, and nothing of two masters is left.
+-- Links between changefeed, primary, secondary and store fail, one after another; the changefeed must recover by itself. Then the primary is isolated
+-- but running: the secondary takes over, the old primary is killed before the links heal, and no split brain remains.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

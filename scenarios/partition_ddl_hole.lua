@@ -1,6 +1,7 @@
--- A hole in TiCDC's own redo log: while the secondary stands still, a partition is exchanged and another one truncated; rows that go into the new
--- partition are in no file of the log, although its resolvedTs has passed them. The drill shows it: what the log vouches for is missing after the
--- replay, and no replay can bring it back. TiCDC is the one that lost it (classic architecture; the new one holds resolvedTs back).
+-- Shows a bug of TiCDC (classic architecture): while the secondary is stalled, a partition is exchanged and another one truncated; rows written to it
+-- are in no file of the redo log, although resolvedTs has passed them.
+
+-- No replay can restore them. In the new architecture, resolvedTs stops at the DDL (docs/TICDC-FAULTS.md).
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 

@@ -1,5 +1,5 @@
--- The primary dies at an instant that the seed draws: in its backup, in the restore, while the changefeed catches up, in steady state, in
--- a DDL, or while the redo log is flushed. The secondary must then hold a whole piece of the primary's history, and lose no more than promised.
+-- The primary dies at a moment chosen by the seed: in the backup, the restore, the catch-up, steady state, a DDL or a flush of the redo log. The
+-- secondary must then be at one point of the primary's history, and lose no more than promised.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

@@ -1,6 +1,6 @@
--- If the primary died now: how long would the replay take, how much would be lost, would the rest be right? A scratch cluster is filled
--- from a backup and a copy of the live redo log, and compared with the living primary. There nothing is written and nothing killed; it is
--- read: a full backup at 120 MB/s, unless the clusters file names one, and every table once.
+-- If the primary died now: how long would the replay take, how much would be lost, would the rest be right? Fills a scratch cluster from a backup and
+-- a copy of the live redo log, and compares it with the primary. That is only read: a full backup at 120 MB/s, unless the clusters file names one,
+-- and every table once.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

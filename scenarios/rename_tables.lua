@@ -1,6 +1,7 @@
--- Tables are exchanged by one RENAME TABLE, as tools for changing a schema online do at their end: the old one steps aside, the new one takes its name.
--- First the changefeed brings it over, and both clusters are compared; then the primary dies before the secondary has done it, and the replay does it: each
--- statement whole, or not at all. A TiCDC that takes the statement apart and loses the order leaves names without their table (docs/TICDC-FAULTS.md).
+-- One RENAME TABLE exchanges several tables, as online schema change tools do: first through the changefeed, then, after the primary's death, through
+-- the replay. Each statement must take effect whole or not at all.
+
+-- A TiCDC that splits the statement and loses the order leaves names without their table (docs/TICDC-FAULTS.md).
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 

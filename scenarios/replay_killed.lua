@@ -1,5 +1,5 @@
--- The primary is gone, and the replay of the redo log dies n times by SIGKILL before one gets to its end: whatever the dead ones left
--- half done, the last one brings the secondary exactly to the replay point, and one more changes nothing.
+-- The replay of the redo log is killed several times before one finishes. The last one must bring the secondary exactly to the replay point, and one
+-- more must change nothing.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

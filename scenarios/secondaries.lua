@@ -1,5 +1,5 @@
--- One primary, several secondaries, each with a changefeed and a redo log of its own. The primary dies: which secondary is newest, and why; it is promoted, and
--- the others are pointed at it without a new full copy where the TSOs allow it. Judged on all of them.
+-- One primary, several secondaries, each with its own changefeed and redo log. The primary dies: the newest secondary is found and promoted, and the
+-- others follow it, without a new full copy where the TSOs allow it. All of them are judged.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

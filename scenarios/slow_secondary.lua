@@ -1,5 +1,5 @@
--- The secondary cannot keep up: the way to it is slow and late, then it freezes. The redo log has to advance all the same, and when the
--- primary dies while the secondary is far behind, the replay brings everything that the log has: loss is the log's lag, not the secondary's.
+-- The secondary falls behind, then freezes. The redo log must continue, and when the primary dies, the replay restores all that the log has: the loss
+-- is the log's lag, not the secondary's.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

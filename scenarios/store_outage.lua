@@ -1,6 +1,5 @@
--- The object store goes away while the changefeed writes its redo log: killed and started again, frozen, answering 503 and 403, cutting
--- connections in mid-body, slow. Nothing may advance that is not durable, the changefeed must go on by itself, and a replay afterwards
--- must find every transaction that was acknowledged up to the log's end.
+-- The store fails while the changefeed writes its redo log: killed, frozen, 503, 403, cut bodies, slow. Nothing may advance that is not durable, the
+-- changefeed must recover by itself, and a replay must find every acknowledged transaction up to the log's end.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
@@ -68,7 +67,7 @@ return scenario {
       end,
       function()
         local f
-        outage("responses are lost after the request was executed", true,
+        outage("responses are lost after execution", true,
           function() f = t:fault { cut_body = link, after_bytes = 9, match = "PUT", answer = true } end, function() f:heal() end)
       end,
       function()

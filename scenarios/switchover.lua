@@ -1,5 +1,5 @@
--- A planned switchover: the service moves to the secondary and back without a disaster, as many rounds as are asked for. Writes stop, the rest arrives, both
--- sides are proved equal, writes start on the other side: no acknowledged transaction is lost or done twice, and each pause is measured.
+-- A planned switchover: the service moves to the secondary and back, in one or more rounds. Writes stop, the rest arrives, both sides are compared,
+-- writes start on the other side; nothing is lost or doubled, and each pause is measured.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
@@ -23,8 +23,8 @@ return scenario {
     end)
 
     for move = 1, 2 * opt.rounds do
-      local name = move % 2 == 1 and "the service moves to the secondary" or "and back"
-      t:step(opt.rounds > 1 and ("round %d: %s"):format(math.ceil(move / 2), name) or name, function()
+      local round = opt.rounds > 1 and ("round %d: "):format(math.ceil(move / 2)) or "the service moves "
+      t:step(move % 2 == 1 and round .. "to the secondary" or round .. "back", function()
         t:sleep(opt.soak)
         t:caught_up(feed)
         local from = t:now()

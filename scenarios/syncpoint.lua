@@ -1,5 +1,5 @@
--- Both clusters serve and are compared all the same, at the pairs of TSOs that a changefeed with syncpoints records: there primary and secondary
--- hold the same rows. For the night, without a scratch cluster, and without a pause of the load.
+-- Compares both clusters while both serve, at the pairs of TSOs that a changefeed with syncpoints records: for every night, without a scratch cluster
+-- and without a pause of the load.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

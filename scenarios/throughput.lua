@@ -1,4 +1,4 @@
--- The most of load, backup, restore, changefeed and replay, each alone: a table to compare from night to night.
+-- Measures the highest throughput of load, backup, restore, changefeed and replay, each alone: a table to compare from night to night.
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"
 

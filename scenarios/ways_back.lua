@@ -1,6 +1,5 @@
--- One dead primary, several ways back from the same instant: the redo log (replayed by drtest; on TiDB by cdc redo apply too), the secondary as the changefeed
--- left it, on TiDB flashed back to its last syncpoint, the last full backup with the redo log or with a backup of the log of changes, the primary's own disk.
--- Each is judged by the same checks; the report has them side by side, and says which to take and why.
+-- One dead primary, several ways back from the same moment: the redo log, the secondary as it is (on TiDB also at its last syncpoint), a full backup
+-- with the redo log or with a log backup, the primary's own disk. The same checks judge each; the report recommends one.
 local drill = require "drtest.drill"
 local scenario = require "drtest.scenario"
 local text = require "drtest.text"

@@ -147,8 +147,7 @@ static int step_name(struct console *c, int n, const char *name, int room)
 	fprintf(c->out, " %2d ", n);
 	put_whole(c, 4, text);
 	free(text);
-	if (c->tty &&
-	    4 + wide + STATUS_COLUMNS > c->columns) { /* the status has a line of its own */
+	if (c->tty && wide > c->name_columns) { /* the status has a line of its own */
 		fprintf(c->out, "\n    ");
 		wide = 0;
 	}
@@ -180,7 +179,7 @@ void console_live(struct console *c, int n, const char *name, double seconds, co
 		return;
 	pthread_mutex_lock(&c->lock);
 	wipe(c);
-	step_name(c, n, name, c->columns - LIVE_COLUMNS);
+	step_name(c, n, name, c->name_columns);
 	fprintf(c->out, " ...    %6.1f s", seconds);
 	if (*figures) {
 		fprintf(c->out, "\n      %s", c->color ? "\033[2m" : "");

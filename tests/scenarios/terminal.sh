@@ -53,8 +53,17 @@ grep -aq 'It ?\]0;owned?says' "$scratch/list" && ! grep -aq $'\x1b\|\x07\|\xc2\x
 "$DRTEST" list "$scratch/others" | grep -aq $'It \x1b\]0;owned' && ok || bad "a pipe gets other data"
 on_terminal 100 NO_COLOR=
 grep -q $'\x1b\\[32m' "$scratch/tty" && ok || bad "no colors on a terminal"
+bare | grep -aqE '^ {40}ok  ' && ok || bad "a long name pushes its status out of the column: $(bare)"
 expect "plain lines elsewhere" 0 '^ +1 wait with a name' "$DRTEST" run "$scratch/quiet.lua" --store file --out "$out"
 ! grep -q $'\x1b' "$scratch/out" && ok || bad "escapes where there is no terminal"
 run=$(find "$out" -mindepth 1 -maxdepth 1 -type d | head -n 1)
 expect "the summary" 0 'PASS 1 check' "$DRTEST" report "$run"
 [ "$(wc -l <"$scratch/out")" -le 24 ] && ok || bad "the summary has more than 24 lines"
+[ "$(grep -o evidence "$scratch/out" | wc -l)" = 40 ] && ok || bad "a pipe gets a cut line: $(cat "$scratch/out")"
+for command in list "chaos list"; do
+	# shellcheck disable=SC2086
+	script -qec "stty cols 80 rows 24; $DRTEST $command" /dev/null </dev/null | tr -d '\r' >"$scratch/wrapped"
+	! grep -aqE '^.{81,}' "$scratch/wrapped" && ok || bad "$command: wider than the terminal: $(grep -aE '^.{81,}' "$scratch/wrapped")"
+	# shellcheck disable=SC2086
+	! "$DRTEST" $command | grep -q ' $' && ok || bad "$command: trailing blanks"
+done
