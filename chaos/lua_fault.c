@@ -512,7 +512,7 @@ int lua_fault_open(lua_State *L)
 	lua_setfield(L, -2, "process");
 	lua_cluster_method(L, "start_replay", lua_child_replay);
 	if (luaL_loadbuffer(L, (const char *)embed_chaos_fault_lua, embed_chaos_fault_lua_size,
-			    "=chaos/fault.lua"))
+			    "=" LUA_OWN_CHUNK "fault.lua"))
 		return lua_error(L);
 	lua_setfield(L, -2, "chunk");
 	return 1;

@@ -25,19 +25,7 @@ int lua_raise(lua_State *L, const struct err *e)
 	return lua_error(L);
 }
 
-int lua_usage(lua_State *L, const char *fmt, ...)
-{
-	struct err e = { .kind = ERR_USAGE };
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(e.text, sizeof(e.text), fmt, ap);
-	va_end(ap);
-	return lua_raise(L, &e);
-}
-
-/* "mine.lua:12: ", of the innermost line of a file: our own Lua has no place for a reader. */
-static void script_line(lua_State *L, char *out, size_t size)
+void lua_script_line(lua_State *L, char *out, size_t size)
 {
 	lua_Debug ar;
 
@@ -49,6 +37,27 @@ static void script_line(lua_State *L, char *out, size_t size)
 			return;
 		}
 	}
+}
+
+/* Begins with the script's line, if a script called. */
+static void usage_text(lua_State *L, struct err *e, const char *fmt, va_list ap)
+{
+	size_t n;
+
+	lua_script_line(L, e->text, sizeof(e->text));
+	n = strlen(e->text);
+	vsnprintf(e->text + n, sizeof(e->text) - n, fmt, ap);
+}
+
+int lua_usage(lua_State *L, const char *fmt, ...)
+{
+	struct err e = { .kind = ERR_USAGE };
+	va_list ap;
+
+	va_start(ap, fmt);
+	usage_text(L, &e, fmt, ap);
+	va_end(ap);
+	return lua_raise(L, &e);
 }
 
 bool lua_called_by_script(lua_State *L, lua_Debug *ar)
@@ -67,12 +76,9 @@ int lua_misspelt(lua_State *L, const char *fmt, ...)
 {
 	struct err e = { .kind = ERR_USAGE, .code = LUA_MISSPELT };
 	va_list ap;
-	size_t n;
 
-	script_line(L, e.text, sizeof(e.text));
-	n = strlen(e.text);
 	va_start(ap, fmt);
-	vsnprintf(e.text + n, sizeof(e.text) - n, fmt, ap);
+	usage_text(L, &e, fmt, ap);
 	va_end(ap);
 	return lua_raise(L, &e);
 }
@@ -218,9 +224,9 @@ void *lua_object(lua_State *L, int index, const char *metatable)
 {
 	const char *kind = metatable + strlen(PREFIX), *method;
 	void *u = lua_touserdata(L, index);
-	char line[400];
 	lua_Debug ar = { 0 };
 	bool is = false;
+	int place = index;
 
 	if (u && lua_getmetatable(L, index)) {
 		luaL_getmetatable(L, metatable);
@@ -230,16 +236,17 @@ void *lua_object(lua_State *L, int index, const char *metatable)
 	if (is)
 		return u;
 	method = index == 1 ? method_name(L, metatable) : NULL;
-	script_line(L, line, sizeof(line));
 	if (method)
 		lua_misspelt(L, "%s is a method of a %s: call it with a colon, %s:%s(…)", method,
 			     kind, kind, method);
+	if (index > 1 && lua_getstack(L, 0, &ar) && lua_getinfo(L, "n", &ar) &&
+	    !strcmp(ar.namewhat, "method"))
+		place--; /* its object stands before the colon */
 	if (!lua_called_by_script(L, &ar))
 		ar.name = "this call";
 	if (index < 0)
-		lua_usage(L, "%s%s needs a %s, not %s", line, ar.name, kind,
-			  luaL_typename(L, index));
-	lua_usage(L, "%sargument %d of %s must be a %s, not %s", line, index, ar.name, kind,
+		lua_usage(L, "%s needs a %s, not %s", ar.name, kind, luaL_typename(L, index));
+	lua_usage(L, "argument %d of %s must be a %s, not %s", place, ar.name, kind,
 		  luaL_typename(L, index));
 	return NULL; /* not reached */
 }

@@ -10,13 +10,17 @@
 
 /* An error is raised as userdata that carries the err; never returns. */
 int lua_raise(lua_State *L, const struct err *e);
-/* a wrong call in the script */
+/* a wrong call in the script: begins with its line */
 int lua_usage(lua_State *L, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same for a name that does not exist, with its place in the script: such an error does not
  * depend on what a run brings, so the plan before the run finds it (its code is LUA_MISSPELT). */
 #define LUA_MISSPELT 1
 /* The call in the script's own file that led here: its name in ar->name. false: there is none. */
 bool lua_called_by_script(lua_State *L, lua_Debug *ar);
+/* "mine.lua:12: ", of the innermost line of a script's file, where drtest's own Lua has no place; "".
+ */
+void lua_script_line(lua_State *L, char *out, size_t size);
+#define LUA_OWN_CHUNK "[drtest] " /* begins the name of each chunk of drtest's own Lua */
 int lua_misspelt(lua_State *L, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 const struct err *lua_error_at(lua_State *L, int index); /* NULL: no such userdata */
 

@@ -1,6 +1,7 @@
 /* The C functions behind t: steps, checks, waiting, notes, the times of recovery. scenario.lua
  * builds its API on them. */
 #include <lauxlib.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,13 +20,14 @@
 static int step_begin(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
+	const char *text = luaL_checkstring(L, 1);
 	struct strbuf name = STRBUF_INIT;
 
 	if (r->step_name[0])
-		lua_usage(L, "step '%s' is inside step '%s': steps follow each other",
-			  luaL_checkstring(L, 1), r->step_name);
+		lua_usage(L, "step '%s' is inside step '%s': steps follow each other", text,
+			  r->step_name);
 	pthread_mutex_lock(&r->lock);
-	snprintf(r->step_name, sizeof(r->step_name), "%s", luaL_checkstring(L, 1));
+	snprintf(r->step_name, sizeof(r->step_name), "%s", text);
 	secret_redact(&name, r->step_name); /* also a name that is cut within a character */
 	snprintf(r->step_name, sizeof(r->step_name), "%s", name.buf);
 	strbuf_release(&name);
@@ -200,9 +202,10 @@ static int duration(lua_State *L)
 static int waiting(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
+	const char *text = luaL_optstring(L, 1, ""); /* whose error would leave the lock held */
 
 	pthread_mutex_lock(&r->lock);
-	snprintf(r->waiting, sizeof(r->waiting), "%s", luaL_optstring(L, 1, ""));
+	snprintf(r->waiting, sizeof(r->waiting), "%s", text);
 	pthread_mutex_unlock(&r->lock);
 	return 0;
 }
@@ -267,9 +270,10 @@ static int now(lua_State *L)
 static int note(lua_State *L)
 {
 	struct runtime *r = runtime_of(L);
+	const char *text = luaL_checkstring(L, 1);
 
 	if (!r->plan)
-		runtime_note(r, "%s", luaL_checkstring(L, 1));
+		runtime_note(r, "%s", text);
 	return 0;
 }
 
@@ -282,31 +286,54 @@ static int renamed(lua_State *L)
 
 static int figure(lua_State *L)
 {
+	const char *name = luaL_checkstring(L, 1);
 	json_t *v;
 
 	if (lua_type(L, 2) == LUA_TNUMBER) {
 		lua_Number n = lua_tonumber(L, 2);
 
+		if (!(fabs(n) < 9e18))
+			lua_usage(L, "t:figure \"%s\": %f is no figure", name, n);
 		v = n == (lua_Number)(json_int_t)n ? json_integer((json_int_t)n) : json_real(n);
 	} else if (lua_type(L, 2) == LUA_TBOOLEAN) {
 		v = json_boolean(lua_toboolean(L, 2));
 	} else {
 		luaL_callmeta(L, 2, "__tostring");
-		v = json_string(luaL_checkstring(L, -1));
+		if (!lua_isstring(L, -1))
+			lua_usage(L,
+				  "t:figure \"%s\": its value must be a number, a text, true or "
+				  "false, not %s",
+				  name, luaL_typename(L, 2));
+		v = json_string(lua_tostring(L, -1));
 	}
-	runtime_figure(runtime_of(L), luaL_checkstring(L, 1), v);
+	runtime_figure(runtime_of(L), name, v);
 	return 0;
+}
+
+/* The first argument, one of the words between `|`; another one would be measured and shown nowhere.
+ */
+static const char *one_of(lua_State *L, const char *call, const char *words)
+{
+	const char *word = luaL_checkstring(L, 1);
+	size_t n = strlen(word);
+
+	for (const char *p = words; n && *p; p += strcspn(p, "|"), p += *p == '|')
+		if (strcspn(p, "|") == n && !strncmp(p, word, n))
+			return word;
+	lua_usage(L, "%s: '%s' is not one of %s", call, word, words);
+	return NULL; /* not reached */
 }
 
 static int phase(lua_State *L)
 {
-	recovery_phase(runtime_of(L), luaL_checkstring(L, 1));
+	recovery_phase(runtime_of(L), one_of(L, "t:phase", "replay|check|promote"));
 	return 0;
 }
 
 /* recovered(what, seconds on the journal's clock or nil for now) */
 static int recovered(lua_State *L)
 {
+	const char *what = one_of(L, "t:recovered", "service|redundant");
 	struct runtime *r = runtime_of(L);
 	int64_t at = clock_mono_ns();
 
@@ -316,7 +343,7 @@ static int recovered(lua_State *L)
 		lua_usage(L, "t:recovered: there was no disaster");
 	if (lua_isnumber(L, 2))
 		at = journal_start_ns(r->journal) + (int64_t)(lua_tonumber(L, 2) * 1e9);
-	recovery_reached(r, luaL_checkstring(L, 1), at);
+	recovery_reached(r, what, at);
 	return 0;
 }
 

@@ -74,7 +74,7 @@ static void open_natives(lua_State *L, const struct runtime_module *modules)
 	lua_steps_open(L);
 	lua_setfield(L, -2, "steps");
 	if (luaL_loadbuffer(L, (const char *)embed_harness_run_ways_lua,
-			    embed_harness_run_ways_lua_size, "=ways.lua"))
+			    embed_harness_run_ways_lua_size, "=" LUA_OWN_CHUNK "ways.lua"))
 		lua_error(L);
 	lua_setfield(L, -2, "ways");
 	for (const struct runtime_module *m = modules; m && m->name; m++) {
@@ -102,7 +102,7 @@ static int open_state(lua_State *L)
 	lua_getglobal(L, "package");
 	lua_getfield(L, -1, "loaded");
 	if (luaL_loadbuffer(L, (const char *)embed_harness_run_scenario_lua,
-			    embed_harness_run_scenario_lua_size, "=scenario.lua"))
+			    embed_harness_run_scenario_lua_size, "=" LUA_OWN_CHUNK "scenario.lua"))
 		return lua_error(L);
 	runtime_bind(L, in->r);
 	open_natives(L, in->modules);
@@ -373,29 +373,29 @@ int scenario_needs(struct scenario *s, const struct ground *ground, bool store_s
 	return n;
 }
 
-/* "scenario.lua:305: attempt to index …" is of our own Lua, which its reader does not know: the
- * name of what the script called takes the place of the line. */
+/* "[drtest] scenario.lua:305: attempt to index …" is of our own Lua, which its reader does not know:
+ * the script's line and the name of what it called take the place of ours. */
 static void say_whose_error(lua_State *L)
 {
-	static const char *const own[] = { "scenario.lua", "ways.lua", "fault.lua", "drill.lua" };
-	const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "", *p = NULL;
-	size_t file = strcspn(text, ":");
+	const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "",
+		   *p = text + strlen(LUA_OWN_CHUNK);
 	int argument, told = 0;
+	char line[400];
 	lua_Debug ar;
 
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]) && !p; i++)
-		if (strlen(own[i]) == file && !strncmp(text, own[i], file))
-			p = text + file;
-	if (!p)
+	if (strncmp(text, LUA_OWN_CHUNK, strlen(LUA_OWN_CHUNK)) != 0)
 		return;
+	p += strcspn(p, ":");
 	p += strspn(p, ":0123456789");
 	p += strspn(p, " ");
+	lua_script_line(L, line, sizeof(line));
 	if (!lua_called_by_script(L, &ar))
-		lua_pushstring(L, p);
+		lua_pushfstring(L, "%s%s", line, p);
 	else if (sscanf(p, "bad argument #%d to '%*[^']%n", &argument, &told) == 1 && told)
-		lua_pushfstring(L, "bad argument #%d to '%s%s", argument, ar.name, p + told);
+		lua_pushfstring(L, "%sbad argument #%d to '%s%s", line, argument, ar.name,
+				p + told);
 	else
-		lua_pushfstring(L, "%s: %s", ar.name, p);
+		lua_pushfstring(L, "%s%s: %s", line, ar.name, p);
 }
 
 /* The message handler: keeps the error value, notes the script's lines. */

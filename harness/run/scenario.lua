@@ -240,13 +240,14 @@ function T:on_tidb() return native.cluster.on_tidb() end -- luacheck: ignore sel
 function T:can_link() return native.cluster.can_link() end -- luacheck: ignore self
 
 -- unsupported(thing): why this ground can't do it ("roll_forward", "flashback", "time_travel", "log_backup", "restore_point", "flashback_cluster", "bdr"); nil: it can
-function T:unsupported(thing) return native.cluster.unsupported(thing) end -- luacheck: ignore self
+function T:unsupported(thing) return (native.cluster.unsupported(thing)) end -- luacheck: ignore self
 
 -- playground: a primary is rebuilt by br, as TiDB's guide does it
 function T:uses_br() return native.cluster.uses_br() end -- luacheck: ignore self
 
 -- Replays the log on the cluster. --set replay=both: the stock tool does it too, on a copy of the cluster, and both have to agree.
 function T:replay(cluster, uri, store)
+  if type(cluster) ~= "userdata" then steps.usage("t:replay takes a cluster, the URI of a log, and a store") end
   if not native.cluster.replay_both() then return cluster:apply_redo(uri) end
   local twin = self:cluster { name = cluster:name() .. "-twin", ticdc = 0 }
   twin:restore(cluster:backup(store:url "backup/twin"))
@@ -273,14 +274,17 @@ end
 function T:kill(cluster, part) native.cluster.kill(cluster, part) end -- luacheck: ignore self
 function T:phase(name) steps.phase(name) end -- luacheck: ignore self
 function T:recovered(what, at) steps.recovered(what, at) end -- luacheck: ignore self
-function T:moved(from, to, at) steps.moved(from:name(), to:name(), at) end -- luacheck: ignore self
+function T:moved(from, to, at) -- luacheck: ignore self
+  if not from or not to then steps.usage("t:moved takes two clusters: t:moved(from, to)") end
+  steps.moved(from:name(), to:name(), at)
+end
 function T:note(s) steps.note(s) end -- luacheck: ignore self
 function T:figure(name, value) steps.figure(name, value) end -- luacheck: ignore self
 function T:waiting(for_what) steps.waiting(for_what) end -- luacheck: ignore self
 -- The next line that somebody has typed, or nil; beside nil: true when nobody types any more. Never waits.
 function T:read_line() return steps.read_line() end -- luacheck: ignore self
 function T:disaster_at() return steps.disaster_at() end -- luacheck: ignore self -- on the clock of t:now(); nil: there was none
-function T:random(n) return steps.random(n) end -- luacheck: ignore self
+function T:random(n) return (steps.random(n)) end -- luacheck: ignore self
 
 -- random_time "2s": a time from 0 below it; random_time("500ms", "2s"): from the first on below the second. By the seed, as text.
 function T:random_time(from, to)
@@ -333,6 +337,7 @@ for name, f in pairs(ways.verbs) do T[name] = f end
 -- Runs f, whose failure is what the scenario wants to see: true and what f returned, or false and the error's text. A wrong call, and
 -- Ctrl-C, end the run all the same.
 function T:attempt(f) -- luacheck: ignore self
+  if type(f) ~= "function" then steps.usage("t:attempt takes a function") end
   local ok, value = pcall(f)
   if ok then return true, value end
   if steps.is_final(value) then error(value, 0) end
