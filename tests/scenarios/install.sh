@@ -53,6 +53,10 @@ for shell in bash zsh fish; do
 	asked $shell 'drtest run failover --set ra' rate=
 	asked $shell 'drtest run failover --on ' local
 	asked $shell 'drtest run failover --max-r' --max-rto
+	asked $shell 'drtest run failover --on=lo' --on=local
+	asked $shell 'drtest cha' chaos # with a directory of that name beside it, which is not meant
+	asked $shell 'drtest redo cat --s' --storage
+	! grep -q -- --sink-uri "$scratch/out" && ok || bad "$shell: an option of another verb: $(cat "$scratch/out")"
 done
 if command -v groff >/dev/null; then
 	out=$(groff -mdoc -Tutf8 -ww -z packaging/drtest.1 2>&1)
