@@ -200,7 +200,8 @@ static int help_columns(FILE *out)
 		       : HELP_COLUMNS;
 }
 
-void options_wrapped(FILE *out, const char *text, int from)
+/* Prints text from column `from` on, broken at blanks; what follows a line break begins there. */
+static void print_wrapped(FILE *out, const char *text, int from)
 {
 	int columns = help_columns(out);
 	int at = from;
@@ -239,7 +240,7 @@ void options_beside(const char *text, int used, int from)
 		printf("\n%*s", from, "");
 	else
 		printf("%*s", from - used, "");
-	options_wrapped(stdout, text, from);
+	print_wrapped(stdout, text, from);
 }
 
 void options_help(const struct command_def *c, FILE *out)
@@ -253,13 +254,13 @@ void options_help(const struct command_def *c, FILE *out)
 
 		if (narrow && first) {
 			fputs("usage: ", out);
-			options_wrapped(out, line, 7);
+			print_wrapped(out, line, 7);
 			break;
 		}
 		fprintf(out, "%s%.*s\n", first ? "usage: " : "       ", (int)n, line);
 		line += n + (line[n] == '\n');
 	}
-	options_wrapped(out, c->about, 0);
+	print_wrapped(out, c->about, 0);
 	for (const struct option_def *o = c->options; o->name; o++) {
 		int n = (int)strlen(o->name) + 2 + (o->arg ? 1 + (int)strlen(o->arg) : 0) +
 			(o->letter ? 4 : 0);
@@ -284,10 +285,10 @@ void options_help(const struct command_def *c, FILE *out)
 		fputs("  ", out);
 		snprintf(help, sizeof(help), "%s%s%s", o->verbs ? o->verbs : "",
 			 o->verbs ? ": " : "", o->help);
-		options_wrapped(out, help, narrow ? 6 : width + 4);
+		print_wrapped(out, help, narrow ? 6 : width + 4);
 	}
 	if (c->more)
-		options_wrapped(out, c->more, 0);
+		print_wrapped(out, c->more, 0);
 }
 
 /* ---- the command line */

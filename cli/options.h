@@ -67,9 +67,8 @@ struct command_def {
  * operands than wanted is the command's to see. */
 int options_parse(const struct command_def *c, int argc, char **argv, void *into);
 void options_help(const struct command_def *c, FILE *out);
-/* Prints text from column `from` on, broken at blanks; what follows a line break begins there. */
-void options_wrapped(FILE *out, const char *text, int from);
-/* The same on standard output, of which `used` columns are taken; no line of a pipe is broken. */
+/* Prints text from column `from` on, of a line of which `used` are taken, broken at blanks on a
+ * terminal; no line of a pipe is broken. */
 void options_beside(const char *text, int used, int from);
 /* Prints "drtest NAME: …" and returns 2. */
 int options_wrong(const struct command_def *c, const char *fmt, ...)

@@ -162,18 +162,18 @@ static const struct option_def options[] = {
 	FIELD("mysql-password", "...",
 	      "better: the environment variable MYSQL_PWD, which process lists do not show",
 	      ep.password),
-	{ "mysql-ssl", OPTION_TAKE, "off",
-	  "on: TLS with a verified certificate; REQUIRED, VERIFY_CA, VERIFY_IDENTITY as in the "
-	  "mysql client",
+	{ "mysql-ssl", OPTION_TAKE, "off|on",
+	  "on: TLS with a verified certificate (off); or REQUIRED, VERIFY_CA, VERIFY_IDENTITY, as "
+	  "in the mysql client",
 	  .take = take_tls },
 	FIELD("mysql-ssl-ca", "FILE",
 	      "TLS; verify the server's certificate, including its host "
 	      "name",
 	      ep.ssl_ca),
-	FIELD("mysql-ssl-cert", "FILE", "our certificate", ep.ssl_cert),
-	FIELD("mysql-ssl-key", "FILE", "its key", ep.ssl_key),
+	FIELD("mysql-ssl-cert", "FILE", "the client certificate", ep.ssl_cert),
+	FIELD("mysql-ssl-key", "FILE", "its private key", ep.ssl_key),
 	FIELD("mysql-ssl-server-name", "NAME",
-	      "the name that the server's certificate has to be for (that of --mysql-host)",
+	      "the name that the server's certificate must have (that of --mysql-host)",
 	      ep.ssl_server_name),
 	{ "tables", OPTION_UNSIGNED, "N", "tables to prepare (1)", AT(o.tables), .min = 1,
 	  .max = 10000 },
@@ -230,8 +230,8 @@ static const struct option_def options[] = {
 	  .take = take_shard },
 	{ "rendezvous", OPTION_TEXT, "STORE", "s3://…, file://…", AT(rendezvous) },
 	{ "follow", OPTION_ON_OFF, NULL,
-	  "wait at --rendezvous for a search (drtest capacity --shards=N --rendezvous=STORE), and do "
-	  "what it says: it tells the load's size, rates and end",
+	  "take the load's size, rates and end from a search that meets the shards at --rendezvous "
+	  "(drtest capacity --shards=N --rendezvous=STORE)",
 	  AT(follow) },
 	{ "json", OPTION_ON_OFF, NULL, "print the final report as JSON", AT(json) },
 	/* sysbench's name, and an earlier name of db-ps-mode */

@@ -25,11 +25,11 @@ static const struct option_def options[] = {
 	  "the runs)",
 	  AT(rows_per_s), .min = 1 },
 	{ "row-bytes", OPTION_REAL, "N", "bytes per row in the redo log", AT(row_bytes), .min = 1 },
-	{ "flush-interval", OPTION_TIME_MS, "2s", "the redo log's flush interval (2s)",
+	{ "flush-interval", OPTION_TIME_MS, "TIME", "the redo log's flush interval (2s)",
 	  AT(flush_ms) },
 	{ "store-mb-per-s", OPTION_REAL, "N", "bandwidth to the store, in MB per second",
 	  AT(store_mb_per_s), .min = 1 },
-	{ "store-latency", OPTION_TIME_MS, "50ms",
+	{ "store-latency", OPTION_TIME_MS, "TIME",
 	  "additional latency of an upload, compared "
 	  "with the runs' store",
 	  AT(store_latency_ms) },
@@ -43,8 +43,8 @@ static const struct option_def options[] = {
 static const struct command_def command = {
 	.name = "forecast",
 	.usage =
-		"drtest forecast [--scenario NAME] [--last N] [--out DIR] [--rows-per-s N] [--row-bytes N] [--flush-interval 2s]\n"
-		"                [--store-mb-per-s N] [--store-latency 50ms] [--target-rows-per-s N] [--json]",
+		"drtest forecast [--scenario NAME] [--last N] [--out DIR] [--rows-per-s N] [--row-bytes N] [--flush-interval TIME]\n"
+		"                [--store-mb-per-s N] [--store-latency TIME] [--target-rows-per-s N] [--json]",
 	.about = "Predicts RPO and RTO, with a range (5 % to 95 %) and the dominant term, from "
 		 "the runs in DIR/history.db and from your own figures. Also shows how accurate "
 		 "the forecast is for those runs.",

@@ -133,7 +133,7 @@ static const struct command_def command = {
 		"drtest history [--out DIR] [--scenario NAME] [--verdict WORD] [--seed N] [--version "
 		"PREFIX] [--last N] [--json]\n"
 		"drtest history --rebuild [--out DIR]",
-	.about = "Lists the runs in DIR/history.db (runs), newest last: time, verdict, RPO, RTO, "
+	.about = "Lists the runs in DIR/history.db, newest last: time, verdict, RPO, RTO, "
 		 "and the options in which they differ.",
 	.options = options,
 	.more = "Exit code: 0, 2 wrong usage, 3 the history can't be read.",

@@ -1,4 +1,4 @@
--- The pair whose disaster is rehearsed: it is read. What is written to is the scratch cluster, which is there for this.
+-- The pair whose disaster is rehearsed is only read and backed up. Only the scratch cluster, which exists for this, is written to.
 local keys = "?access-key=" .. env "AWS_ACCESS_KEY_ID" .. "&secret-access-key=" .. env "AWS_SECRET_ACCESS_KEY" ..
              "&endpoint=http://minio.dr-drill:9000&force-path-style=true"
 
@@ -12,7 +12,7 @@ end
 return {
   store = "s3://drtest/runs" .. keys,
   redo = "s3://redo/primary-to-secondary" .. keys,
-  redo_time_zone = "+00:00", -- in which TiCDC's pods run; its log does not say
+  redo_time_zone = "+00:00", -- the time zone of TiCDC's pods, which its log does not contain
   primary = cluster("primary", { allow = { "backup", "gc" } }),
   scratch = cluster("scratch", { expendable = true }),
 }

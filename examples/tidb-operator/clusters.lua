@@ -1,4 +1,4 @@
--- A pair of TidbClusters by TiDB Operator, in a namespace for drills, with Chaos Mesh as the disaster:
+-- A pair of TidbClusters (TiDB Operator) in a namespace for drills; Chaos Mesh causes the disaster:
 --
 --   drtest run scenarios/failover.lua --on attach --clusters examples/tidb-operator/clusters.lua
 --
@@ -14,7 +14,7 @@ local function cluster(name)
     -- these clusters exist for drills
     expendable = true,
     commands = {
-      -- every pod of it at once, and they stay away: grace period 0 is SIGKILL, pod-failure keeps the pods from coming back
+      -- all its pods at the same moment; pod-failure keeps the operator from starting them again
       kill = { "kubectl", "apply", "-f", "examples/tidb-operator/disaster-" .. name .. ".yaml" },
     },
   }
@@ -22,7 +22,7 @@ end
 
 local primary, secondary = cluster "primary", cluster "secondary"
 local new_primary = cluster "new-primary"
--- made when the drill wants it, from a manifest like that of the others; gone afterwards
+-- created when the drill needs it, from a manifest like those of the others, and deleted afterwards
 new_primary.commands = {
   start = { "sh", "-c", "kubectl apply -f examples/tidb-operator/new-primary.yaml && kubectl -n dr-drill wait --for=condition=Ready "
             .. "--timeout=10m tidbcluster/new-primary" },
@@ -32,6 +32,6 @@ new_primary.commands = {
 return {
   store = "s3://drtest/runs" .. keys,
   redo = "s3://redo/primary-to-secondary" .. keys,
-  redo_time_zone = "+00:00", -- in which TiCDC's pods run; its log does not say
+  redo_time_zone = "+00:00", -- the time zone of TiCDC's pods, which its log does not contain
   primary = primary, secondary = secondary, ["new-primary"] = new_primary,
 }

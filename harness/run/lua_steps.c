@@ -310,8 +310,7 @@ static int figure(lua_State *L)
 	return 0;
 }
 
-/* The first argument, one of the words between `|`; another one would be measured and shown nowhere.
- */
+/* The first argument, one of the words between `|`: another would be measured and shown nowhere. */
 static const char *one_of(lua_State *L, const char *call, const char *words)
 {
 	const char *word = luaL_checkstring(L, 1);
