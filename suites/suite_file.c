@@ -339,6 +339,7 @@ int suite_read(struct suite *s, const char *path, struct err *e)
 		e->kind = ERR_USAGE;
 		goto out;
 	}
+	strbuf_drop_bom(&text);
 	if (strstr(text.buf, "drtest.scenario")) {
 		err_set(e, ERR_USAGE, 0, "%s is a scenario: drtest run %s", path, path);
 		goto out;

@@ -414,10 +414,12 @@ static int load_text(struct script *s, const char *name)
 	char *chunk = xstrfmt("@%s", name);
 	int rc = -1;
 
-	if (fs_read_file(name, LOAD_BYTES_MAX, &text, &why) < 0)
+	if (fs_read_file(name, LOAD_BYTES_MAX, &text, &why) < 0) {
 		lua_pushstring(s->L, why.text);
-	else
+	} else {
+		strbuf_drop_bom(&text);
 		rc = sandbox_load(s->L, text.buf, text.len, chunk);
+	}
 	strbuf_release(&text);
 	free(chunk);
 	return rc;

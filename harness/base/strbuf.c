@@ -86,6 +86,14 @@ void strbuf_addf(struct strbuf *s, const char *fmt, ...)
 	va_end(ap);
 }
 
+void strbuf_drop_bom(struct strbuf *s)
+{
+	if (strncmp(s->buf, "\xef\xbb\xbf", 3) != 0)
+		return;
+	memmove(s->buf, s->buf + 3, s->len - 2); /* with its zero byte */
+	s->len -= 3;
+}
+
 void strbuf_setlen(struct strbuf *s, size_t n)
 {
 	assert(n <= s->len);

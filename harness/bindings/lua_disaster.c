@@ -89,6 +89,9 @@ int lua_cluster_kill_part(lua_State *L)
 			 part == CLUSTER_FEED || part == CLUSTER_SERVER ? ABLE_KILL_PART
 									: ABLE_KILL_COMPONENT,
 			 "kill one component");
+	/* where a cluster is its server, c:start() brings it back */
+	if (part == CLUSTER_SERVER && !ground_can(runtime_ground(r), ABLE_KILL_COMPONENT))
+		c->alive = false;
 	if (runtime_plan(r, "SIGKILL to the %s of %s", name, c->name))
 		return 0;
 	if (part == CLUSTER_FEED && which == CLUSTER_EACH)

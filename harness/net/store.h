@@ -25,6 +25,8 @@ struct store_opts {
 /* uri may be "@FILE" or "env:NAME" (harness/base/uri.h). */
 /* o may be NULL; touches nothing yet */
 struct store *store_open(const char *uri, const struct store_opts *o, struct err *e);
+/* Of s3://…, without its keys, which may be the environment's: what store_open() would refuse. */
+int store_s3_check(const char *uri, struct err *e);
 void store_free(struct store *s);
 const char *store_uri_redacted(const struct store *s); /* for people */
 const char *store_kind(const struct store *s);         /* "s3" or "file" */

@@ -557,6 +557,20 @@ static char *base_of(const struct uri *u, const char *region, bool path_style, s
 	return strbuf_detach(&base);
 }
 
+int store_s3_check(const char *uri, struct err *e)
+{
+	char *base = NULL;
+	struct uri u;
+
+	if (uri_parse(&u, uri, e) < 0)
+		return -1;
+	if (check_params(&u, e) == 0)
+		base = base_of(&u, "us-east-1", true, e);
+	uri_release(&u);
+	free(base);
+	return base ? 0 : -1;
+}
+
 struct store *store_s3_open(const struct uri *u, struct err *e)
 {
 	const char *region = first_of(uri_param(u, "region"), NULL, "us-east-1"),

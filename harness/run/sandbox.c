@@ -87,6 +87,7 @@ static int search_beside(lua_State *L)
 		lua_pushfstring(L, "\n\tno file '%s'", lua_tostring(L, -1));
 		return 1;
 	}
+	strbuf_drop_bom(&source);
 	lua_pushfstring(L, "@%s", lua_tostring(L, -1));
 	rc = sandbox_load(L, source.buf, source.len, lua_tostring(L, -1));
 	strbuf_release(&source);

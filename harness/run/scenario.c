@@ -242,6 +242,7 @@ int scenario_open(struct scenario *s, const char *path, struct runtime *r,
 			e->kind = ERR_USAGE;
 		return err_wrap(e, "scenario");
 	}
+	strbuf_drop_bom(&text);
 	s->source_bytes = text.len;
 	s->source = strbuf_detach(&text);
 	s->sentence = first_comment(s->source);

@@ -266,7 +266,7 @@ end
 -- live { of = primary, sink = secondary }: also feed, the changefeed that runs between them. It is followed, never stopped.
 function T:live(o) -- luacheck: ignore self
   if o ~= nil and (type(o) ~= "table" or not (o.of and o.sink)) then steps.usage("t:live { of = primary, sink = secondary }") end
-  return native.cluster.live(o and o.of, o and o.sink)
+  return (native.cluster.live(o and o.of, o and o.sink))
 end
 
 -- kill(cluster, "ticdc"): every process of that kind (ticdc, tidb, pd, tikv), or one of several ("tikv-0", "pd-leader", "ticdc-owner"); the
@@ -283,7 +283,7 @@ function T:figure(name, value) steps.figure(name, value) end -- luacheck: ignore
 function T:waiting(for_what) steps.waiting(for_what) end -- luacheck: ignore self
 -- The next line that somebody has typed, or nil; beside nil: true when nobody types any more. Never waits.
 function T:read_line() return steps.read_line() end -- luacheck: ignore self
-function T:disaster_at() return steps.disaster_at() end -- luacheck: ignore self -- on the clock of t:now(); nil: there was none
+function T:disaster_at() return (steps.disaster_at()) end -- luacheck: ignore self -- on the clock of t:now(); nil: there was none
 function T:random(n) return (steps.random(n)) end -- luacheck: ignore self
 
 -- random_time "2s": a time from 0 below it; random_time("500ms", "2s"): from the first on below the second. By the seed, as text.

@@ -122,9 +122,24 @@ cat >"$scratch/again.lua" <<'L'
 return require "drtest.scenario" { name = "again", run = function(t) t:step("a", function()
   local a = t:cluster { name = "a" }
   a:stop() a:start() t:check("it runs", #a:query "SELECT 1" == 1)
+  t:kill(a, "server") a:start()
+  local load = t:load { "oltp_write_only" }
+  load:start { on = a }
+  t:figure("tps", load:interval().tps)
+  t:note("live: " .. tostring(t:live()) .. tostring(t:disaster_at()))
 end) end }
 L
 expect "a plan stops and starts" 0 'start a again, on its port' "$DRTEST" run "$scratch/again.lua" --on local --plan
+(printf '\357\273\277'; cat "$scratch/again.lua") >"$scratch/marked.lua"
+expect "a file with an editor's mark" 0 'start a again, on its port' "$DRTEST" run "$scratch/marked.lua" --on local --plan
+while IFS='|' read -r place pattern; do
+	(printf '\357\273\277'; echo "return { store = '$place', primary = { sql = { host = 'h' } } }") >"$scratch/clusters.lua"
+	drtest "a store that is none: $place" 2 "clusters.lua: store: store s3://$pattern" run "$scratch/again.lua" --on attach --clusters "$scratch/clusters.lua" --plan
+done <<'T'
+s3://bucket/p?endpoint=x|bucket: the endpoint 'x' must be http://host:port
+s3://bucket/p?bogus=1|bucket: unknown parameter 'bogus'
+s3://b/p|: needs a bucket of 3 to 63 letters
+T
 
 expect "a plan has the targets" 0 '^ *check: target: RPO at most 5 s .--max-rpo.$' "$DRTEST" "${planned[@]}" --max-rpo 5s --max-rto 30s
 grep -q 'check: target: RTO at most 30 s' "$scratch/out" && ok || bad "no target of RTO in the plan"

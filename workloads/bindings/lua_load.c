@@ -345,8 +345,8 @@ static int interval(lua_State *L)
 	if (l->lead)
 		return lua_lead_interval(L, l->lead);
 	if (!l->load) { /* a plan */
-		lua_newtable(L);
-		lua_set_number(L, "seconds", 0);
+		lua_lead_push(L, &(struct load_stats){ 0 }, l->latest, 0, 0);
+		lua_set_number(L, "rate", 0);
 		return 1;
 	}
 	memcpy(was, l->marked, sizeof(was));

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "harness/base/uri.h"
+#include "harness/net/store.h"
 
 int agree_cluster(struct attach_cluster *c, const char *where, struct err *e)
 {
@@ -95,6 +96,8 @@ static int check_place(const char *name, const char *uri, const char *where, str
 	else if (dir ? *u.host || u.path[0] != '/' : !*u.host)
 		err_set(e, ERR_USAGE, 0, "%s: %s is s3://bucket/prefix?… or file:///directory",
 			where, name);
+	else if (!dir && store_s3_check(uri, e) < 0)
+		err_wrap(e, "%s: %s", where, name);
 	else
 		rc = 0;
 	uri_release(&u);

@@ -621,6 +621,7 @@ static int read_file(struct attach_file *f, const char *path, lua_CFunction env,
 		err_wrap(e, "--clusters");
 		goto out;
 	}
+	strbuf_drop_bom(&source);
 	lua_pushboolean(L, env == name_env);
 	lua_setfield(L, LUA_REGISTRYINDEX, NAMES_VARIABLES);
 	lua_pushlightuserdata(L, &unset);
