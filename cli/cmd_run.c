@@ -1,5 +1,6 @@
 #include "cli/cmd_run.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -243,8 +244,10 @@ static int report_run(const struct run_opts *o, const struct run_outputs *w, con
 	if (w->json) { /* print the verdict even if a report could not be written */
 		struct err unread = ERR_INIT;
 
-		if (report_json(dir, stdout, &unread) < 0)
+		if (report_json(dir, stdout, &unread) < 0 && unread.code != EPIPE) {
 			fprintf(stderr, "drtest: --json: %s\n", unread.text);
+			code = code ? code : EXIT_ENV;
+		}
 	} else {
 		report_verdict(dir, stdout, report_colors(stdout), &e);
 	}

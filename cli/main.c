@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -171,8 +172,18 @@ static int flush_output(int rc)
 	return rc ? rc : 3;
 }
 
+/* Where one of 0, 1, 2 is closed, a ledger or a fix file would be opened there, and what is printed
+ * would go into it. Writing to a standard output that was closed stays an error. */
+static void hold_standard_files(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
+	hold_standard_files();
 	signal(SIGPIPE, SIG_IGN);       /* a lost connection is an error, not our end */
 	signal(SIGXFSZ, SIG_IGN);       /* so is a file beyond `ulimit -f` */
 	setlocale(LC_CTYPE, "C.UTF-8"); /* a pattern's '?' is a character */

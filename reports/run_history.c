@@ -549,6 +549,8 @@ int run_history_folder(const char *runs_dir, struct err *e)
 	struct stat st;
 	int why = stat(runs_dir, &st) < 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
 
+	if (!why && access(runs_dir, R_OK | X_OK) < 0) /* somebody else's */
+		why = errno;
 	return why ? err_set(e, ERR_USAGE, why,
 			     "the directory for runs: %s: %s (run something first, or name "
 			     "another directory)",

@@ -22,10 +22,14 @@ static int open_page(const char *run, struct err *e)
 {
 	static const char *const programs[] = { "xdg-open", "open", NULL };
 	char *page = xstrfmt("%s/report.html", run), *argv[] = { NULL, page, NULL };
-	int rc = print_page_run(
-		programs, argv,
-		"--open: neither xdg-open nor open is on PATH; open report.html in a browser", e);
+	struct err why = ERR_INIT; /* xdg-open names each browser that it did not find */
+	int rc = print_page_run(programs, argv, "", &why);
 
+	if (rc < 0)
+		err_set(e, ERR_ENV, 0, "--open: %s: open %s in one",
+			why.text[0] ? "no browser could be started"
+				    : "neither xdg-open nor open is on PATH",
+			page);
 	free(page);
 	return rc;
 }

@@ -53,7 +53,7 @@ static int look_at_store(const struct ground *g, enum run_store store, finding_f
 	minio = minio_find(&e);
 	if (!minio)
 		fn(arg, e.text,
-		   "or use --store file: a directory instead of S3, which proves less");
+		   "install MinIO or set DRTEST_MINIO, or use --store file: a directory instead of S3, which proves less");
 	free(minio);
 	return !minio;
 }

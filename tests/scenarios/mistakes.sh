@@ -167,6 +167,11 @@ for command in history trend forecast 'gate --rule rto_ms<=30s' 'changes last:1 
 	# shellcheck disable=SC2086
 	drtest "$command of no directory" 2 "the directory for runs: $scratch/none: No such file" $command --out "$scratch/none"
 done
+if [ "$(id -u)" = 0 ]; then
+	chmod 711 "$scratch" && mkdir -m 700 "$scratch/locked"
+	expect "somebody else's directory" 2 "locked: Permission denied" setpriv --reuid 65534 --regid 65534 --clear-groups "$DRTEST" history --out "$scratch/locked"
+	chmod 700 "$scratch"
+fi
 drtest "a runbook's runs" 2 "--out: the directory for runs: $scratch/none" runbook --clusters examples/tiup-cluster.lua --out "$scratch/none"
 expect "a watch's runs" 0 "^note: drtest redo: --out: no rehearsal is reported so far: .*$scratch/none" "$DRTEST" redo watch --once --storage "file://$PWD/tests/fixtures/redo/small/log" --out "$scratch/none"
 drtest "a place for a page" 3 "^drtest runbook: create $scratch/none/x: No such file or directory$" runbook --clusters examples/tiup-cluster.lua --output "$scratch/none/x"

@@ -44,6 +44,13 @@ for command in "list" "run $scratch/quiet.lua --store file --out $out"; do # a r
 	"$DRTEST" $command 2>"$scratch/err" | head -n 1 >/dev/null
 	[ "${PIPESTATUS[0]}" = 0 ] && [ ! -s "$scratch/err" ] && ok || bad "$command | head -n 1: $(cat "$scratch/err")"
 done
+# what was closed is no place for a file that is opened, and what is lost is told once
+expect "all of it closed" 3 '' bash -c "$DRTEST run $scratch/quiet.lua --store file --out $out <&- >&- 2>&-"
+expect "a full disk gets JSON" 3 '^drtest: --json: print .*No space left' bash -c "$DRTEST run $scratch/quiet.lua --store file --out $out --json >/dev/full"
+[ "$(wc -l <"$scratch/out")" = 1 ] && ok || bad "more than one line: $(cat "$scratch/out")"
+expect "no browser" 3 "^drtest report: --open: no browser could be started: open .*/report.html in one$" env -u DISPLAY -u WAYLAND_DISPLAY BROWSER=false PATH="$scratch/bin:$PATH" \
+	bash -c "mkdir -p $scratch/bin; printf '#!/bin/sh\necho xdg-open: lynx: not found >&2; exit 3\n' >$scratch/bin/xdg-open; chmod +x $scratch/bin/xdg-open
+		$DRTEST report --open \$(find $out -name '*-quiet-42' | head -n 1)"
 expect "no /proc" 3 '^drtest: /proc is not mounted: mount' unshare -rm sh -c "mount -t tmpfs none /proc && exec $DRTEST list"
 # a command that draws nothing lets nothing through; where there is no terminal, data stays as it is
 mkdir "$scratch/others"
