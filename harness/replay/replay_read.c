@@ -104,12 +104,19 @@ static void counters_free(struct collected *c)
 uint64_t collected_counter(const struct collected *c, const char *db, const char *table,
 			   const char *column)
 {
-	for (size_t i = 0; i < c->n_counters; i++)
-		if (!strcasecmp(c->counters[i].db, db) &&
-		    !strcasecmp(c->counters[i].table, table) &&
-		    !strcasecmp(c->counters[i].column, column))
-			return c->counters[i].highest;
-	return 0;
+	uint64_t alike = 0; /* the secondary may spell it otherwise */
+
+	for (size_t i = 0; i < c->n_counters; i++) {
+		const struct counter *at = &c->counters[i];
+
+		if (strcasecmp(at->db, db) || strcasecmp(at->table, table) ||
+		    strcasecmp(at->column, column))
+			continue;
+		if (!strcmp(at->db, db) && !strcmp(at->table, table))
+			return at->highest;
+		alike = at->highest;
+	}
+	return alike;
 }
 
 static bool is_text(const char *text, struct redo_bytes b)

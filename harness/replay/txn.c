@@ -263,6 +263,13 @@ static int drain(struct txn *t, void (*tick)(void *arg), void *arg, struct err *
 
 /* ---- rows to batches ---- */
 
+/* A secondary may spell a name otherwise than the log: one table too many waits, and none too few.
+ */
+static int by_text_alike(const void *a, const void *b)
+{
+	return strcasecmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 static void opaque_free(struct txn *t)
 {
 	for (size_t i = 0; i < t->n_opaque; i++)
@@ -278,7 +285,7 @@ static void opaque_drop(struct txn *t, const char *db, const char *table)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < t->n_opaque; i++)
-		if (strcasecmp(t->opaque[i], name))
+		if (strcmp(t->opaque[i], name)) /* T is not t: that one stays */
 			t->opaque[kept++] = t->opaque[i];
 		else
 			free(t->opaque[i]);
@@ -326,7 +333,7 @@ int txn_look(struct txn *t, struct sql *control, const char *db, const char *tab
 	sql_rows_release(&r);
 	strbuf_release(&q);
 	if (t->n_opaque)
-		qsort(t->opaque, t->n_opaque, sizeof(*t->opaque), by_text);
+		qsort(t->opaque, t->n_opaque, sizeof(*t->opaque), by_text_alike);
 	return got < 0 ? err_wrap(e, "read the secondary's unique keys") : 0;
 }
 
@@ -382,7 +389,7 @@ static void add_row(struct txn *t, struct batch *b, const struct commit_order_ro
 		const struct row_layout *s = r->change.shape;
 		char *name = xstrfmt("%s.%s", s->db, s->table);
 
-		if (bsearch(&name, t->opaque, t->n_opaque, sizeof(*t->opaque), by_text))
+		if (bsearch(&name, t->opaque, t->n_opaque, sizeof(*t->opaque), by_text_alike))
 			batch_token(b, XXH3_64bits(name, strlen(name)));
 		free(name);
 	}
