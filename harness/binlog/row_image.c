@@ -193,11 +193,11 @@ static void plan_indexes(struct row_plan *p, const struct table_schema *s)
 bool schema_lasting(const struct table_schema *s)
 {
 	static const char *const transactional[] = { "InnoDB", "ROCKSDB", "TokuDB" };
-	const char *at = s->create_sql ? strstr(s->create_sql, "\n) ENGINE=") : NULL;
+	const char *at = s->create_sql ? schema_options(s->create_sql) : NULL;
 
-	if (!at)
+	if (!at || strncmp(at, ") ENGINE=", 9))
 		return false;
-	at += strlen("\n) ENGINE=");
+	at += strlen(") ENGINE=");
 	for (size_t i = 0; i < sizeof(transactional) / sizeof(transactional[0]); i++)
 		if (!strncasecmp(at, transactional[i], strlen(transactional[i])))
 			return false;

@@ -18,6 +18,8 @@
 
 #define FINDINGS_MAX 100
 #define FINDINGS_PER_TABLE 20
+#define LOCK_WAIT_S 60 /* then another session that has the table is told */
+#define LOCK_WAIT 1205
 #define FIRST_FINDINGS_MAX 10000 /* the first of each table, beyond all others */
 
 /* ---- threads ---- */
@@ -99,11 +101,9 @@ static void count_rows(struct plan *p, struct pair *t, uint64_t a, uint64_t b)
 	pthread_mutex_unlock(&p->c.lock);
 }
 
-/* Tables whose columns differ: their rows do not compare, but are told. */
-static int count_unlike(struct plan *p, struct compare_side *side, struct pair *t, struct err *e)
+static int count_whole(struct compare_side *side, const struct pair *t, uint64_t n[2],
+		       struct err *e)
 {
-	uint64_t n[2] = { 0, 0 };
-
 	for (int s = 0; s < 2; s++) {
 		struct strbuf q = STRBUF_INIT;
 		int rc;
@@ -115,7 +115,30 @@ static int count_unlike(struct plan *p, struct compare_side *side, struct pair *
 		if (rc < 0)
 			return -1;
 	}
+	return 0;
+}
+
+/* Tables whose columns differ: their rows do not compare, but are told. */
+static int count_unlike(struct plan *p, struct compare_side *side, struct pair *t, struct err *e)
+{
+	uint64_t n[2];
+
+	if (count_whole(side, t, n, e) < 0)
+		return -1;
 	count_rows(p, t, n[0], n[1]);
+	return 0;
+}
+
+static int count_again(struct plan *p, struct compare_side *side, struct pair *t, struct err *e)
+{
+	uint64_t n[2];
+
+	if (count_whole(side, t, n, e) < 0)
+		return -1;
+	pthread_mutex_lock(&p->c.lock);
+	t->whole_counted = true;
+	memcpy(t->whole, n, sizeof(n));
+	pthread_mutex_unlock(&p->c.lock);
 	return 0;
 }
 
@@ -141,6 +164,8 @@ static int run_job(struct plan *p, struct compare_side *side, const struct job *
 
 	if (j->range == JOB_CUT)
 		return cut_job(p, side, t, e);
+	if (j->range == JOB_WHOLE)
+		return count_again(p, side, t, e);
 	if (t->count.unlike)
 		return count_unlike(p, side, t, e);
 	r.low = j->range ? &t->ranges.bounds[j->range - 1] : NULL;
@@ -183,8 +208,11 @@ static void *compare_thread(void *arg)
 		if (clock_cancelled())
 			err_set(&e, ERR_CANCELLED, 0, "cancelled");
 		else if (run_job(p, w->side, &j, &e) < 0)
-			err_wrap(&e, "compare %s.%s", p->pairs[j.pair].a.db,
-				 p->pairs[j.pair].a.table);
+			err_wrap(&e,
+				 e.code == LOCK_WAIT
+					 ? "another session's LOCK TABLES or DDL holds %s.%s"
+					 : "compare %s.%s",
+				 p->pairs[j.pair].a.db, p->pairs[j.pair].a.table);
 		else if (j.range != JOB_CUT)
 			plan_done(p, &p->pairs[j.pair]);
 		if (schema_cannot_open(&e)) {
@@ -233,6 +261,7 @@ struct sql *compare_connect(const struct sql_endpoint *ep, const char *snapshot,
 
 	if (!s)
 		return NULL;
+	(void)sql_exec(s, NULL, "SET SESSION lock_wait_timeout = %d", LOCK_WAIT_S);
 	if (snapshot) {
 		sql_add_text(&v, snapshot, strlen(snapshot));
 		rc = sql_exec(s, e, "SET SESSION tidb_snapshot = %s", v.buf) < 0;
@@ -353,6 +382,10 @@ int plan_cut(struct plan *p, struct pair *pair, struct sql *s, struct err *e)
 	pair->jobs = pair->ranges.n + 1;
 	p->cutting--;
 	add_jobs(p, pair, 0, pair->jobs);
+	if (pair->ranges.n && !pair->expected && !key_orders_surely(t)) {
+		pair->jobs++;
+		add_jobs(p, pair, JOB_WHOLE, 1);
+	}
 	pthread_mutex_unlock(&p->c.lock);
 	return 0;
 }
@@ -431,6 +464,37 @@ static uint64_t is_unfinished(const struct plan *p)
 		     (!t->jobs || t->done != t->jobs || t->count.unlike);
 	}
 	return n;
+}
+
+static void find_uncovered(struct plan *p)
+{
+	for (size_t i = 0; i < p->n_pairs; i++) {
+		struct pair *t = &p->pairs[i];
+		char *what;
+
+		if (!t->whole_counted || t->count.changing ||
+		    (t->count.rows_a == t->whole[0] && t->count.rows_b == t->whole[1]))
+			continue;
+		/* two bounds in another order there: the rows between them are in two ranges */
+		if (t->a.texts_move && t->count.rows_a >= t->whole[0] &&
+		    t->count.rows_b >= t->whole[1]) {
+			p->c.rows -= t->count.rows_a - t->whole[0];
+			t->count.rows_a = t->whole[0];
+			t->count.rows_b = t->whole[1];
+			continue;
+		}
+		t->count.changing = true;
+		p->c.changing++;
+		what = xstrfmt("the ranges of its key hold %" PRIu64 " and %" PRIu64
+			       " rows, and it has %" PRIu64 " and %" PRIu64
+			       ": it was written to, or a server's index has another order than "
+			       "its collation (CHECK TABLE)",
+			       t->count.rows_a, t->count.rows_b, t->whole[0], t->whole[1]);
+		compare_finding(&p->c, &t->count,
+				json_pack("{s:s,s:s,s:s}", "kind", "changing", "table",
+					  t->count.name, "what", what));
+		free(what);
+	}
 }
 
 static void add(struct compare_result *r, const char *fmt, ...)
@@ -517,6 +581,7 @@ void plan_conclude(struct plan *p, struct compare_result *r, const char *an, con
 	uint64_t left = is_unfinished(p);
 	bool nothing = !p->n_pairs && !r->views;
 
+	find_uncovered(p);
 	r->rows = c->rows;
 	r->rows_different = c->rows_different;
 	r->findings = json_incref(c->findings);

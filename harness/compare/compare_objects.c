@@ -279,7 +279,7 @@ int compare_view_invalid(struct sql *s, const struct table_name *v, struct err *
 static int read_views(struct sql *s, struct lines *out, struct err *e)
 {
 	char *query = xstrfmt(
-		"SELECT TABLE_SCHEMA, CONCAT(TABLE_SCHEMA,'.',TABLE_NAME), VIEW_DEFINITION, CONCAT('CHECK OPTION ', CHECK_OPTION, "
+		"SELECT TABLE_SCHEMA, CONCAT(LENGTH(TABLE_SCHEMA),'.',TABLE_SCHEMA,'.',TABLE_NAME), VIEW_DEFINITION, CONCAT('CHECK OPTION ', CHECK_OPTION, "
 		"', SQL SECURITY ', SECURITY_TYPE%s, %s)"
 		" FROM information_schema.VIEWS WHERE LOWER(TABLE_SCHEMA) NOT IN " SYSTEM_SCHEMAS_SQL,
 		sql_flavor(s) == SQL_MARIADB ? ", ', ALGORITHM ', ALGORITHM" : "",
@@ -304,7 +304,8 @@ static int one_view(struct compare *c, struct sql *s[2], bool same_flavor,
 		    const struct table_name *v, const struct lines l[2], struct err *e)
 {
 	char *name = xstrfmt("%s.%s", v->db, v->table);
-	const struct line *x = line_of(&l[0], name), *y = line_of(&l[1], name);
+	char *key = xstrfmt("%zu.%s", strlen(v->db), name); /* names may have dots */
+	const struct line *x = line_of(&l[0], key), *y = line_of(&l[1], key);
 	int broken[2] = { is_broken(s[0], v, e), 0 };
 
 	if (broken[0] >= 0)
@@ -327,6 +328,7 @@ static int one_view(struct compare *c, struct sql *s[2], bool same_flavor,
 		else if (strcmp(x->more, y->more) != 0)
 			report(c, "view", name, x->more, y->more);
 	}
+	free(key);
 	free(name);
 	return broken[0] < 0 || broken[1] < 0 ? -1 : 0;
 }

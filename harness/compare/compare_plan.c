@@ -344,16 +344,20 @@ static bool has_text_key(const struct table_schema *t)
 	return false;
 }
 
-/* A key's values stay as they are: ranges of both sides are cut by them. */
-static void take_as_utf8(struct table_schema *t, struct sql *here, struct sql *there)
+/* Returns whether one of the key is among them: its values are no ranges of the other side. */
+static bool take_as_utf8(struct table_schema *t, struct sql *here, struct sql *there)
 {
+	bool key = false;
+
 	if (sql_flavor(here) == SQL_TIDB || sql_flavor(there) != SQL_TIDB)
-		return;
+		return false;
 	for (size_t i = 0; i < t->n_columns; i++) {
 		struct column *c = &t->columns[i];
 
-		c->as_utf8 = c->charset && !strcmp(c->charset, "latin1") && !is_of_key(t, i);
+		c->as_utf8 = c->charset && !strcmp(c->charset, "latin1");
+		key |= c->as_utf8 && is_of_key(t, i);
 	}
+	return key;
 }
 
 /* Numbers of members that differ mean nothing in a UNION, and it has no members. */
@@ -372,6 +376,7 @@ static int plan_pair_rows(struct planner *l, struct pair *pair, const struct wai
 	const struct compare_table_config *config;
 	enum structure_verdict verdict, others;
 	size_t n_columns = pair->b.n_columns;
+	bool other_bytes; /* of a text in the key */
 	int rc = 0;
 
 	if (config_of(o, pair->b.db, pair->b.table, &config, e) < 0 ||
@@ -380,17 +385,19 @@ static int plan_pair_rows(struct planner *l, struct pair *pair, const struct wai
 		return -1;
 	pair->a.crc32c = pair->b.crc32c = l->crc32c;
 	pair->a.no_md5 = pair->b.no_md5 = l->no_md5;
-	take_as_utf8(&pair->a, l->s[0], l->s[1]);
-	take_as_utf8(&pair->b, l->s[1], l->s[0]);
+	other_bytes = take_as_utf8(&pair->a, l->s[0], l->s[1]) |
+		      take_as_utf8(&pair->b, l->s[1], l->s[0]);
 	pair->a.portable_doubles = pair->b.portable_doubles = !l->same_flavor;
 	pair->count.keyless = pair->a.handle < 0;
 	others = join_others(l, pair, w, config, e, &rc);
 	if (rc < 0)
 		return -1;
 	verdict = compare_structure(&l->p->c, &pair->count, &pair->a, &pair->b, l->same_flavor);
-	if (verdict == STRUCTURE_ORDERED && l->texts_differ && has_text_key(&pair->a))
+	if (verdict == STRUCTURE_ORDERED &&
+	    (other_bytes || (l->texts_differ && has_text_key(&pair->a))))
 		verdict = STRUCTURE_UNORDERED; /* no range has the same rows on both sides */
 	pair->a.json_by_value = pair->b.json_by_value = !l->same_flavor;
+	pair->a.texts_move = !l->same_flavor && has_text_key(&pair->a);
 	verdict = others > verdict ? others : verdict;
 	if (w->n_a > 1 && has_other_members(pair) && verdict != STRUCTURE_UNLIKE) {
 		compare_unlike(&l->p->c, &pair->count);

@@ -15,13 +15,17 @@ struct pair { /* a table that both sides have */
 	int cut_side;
 	/* done: under compare.lock. Rows were all read when they are the same */
 	size_t jobs, done;
+	bool whole_counted; /* under compare.lock: and the rows of each side without ranges */
+	uint64_t whole[2];
 	struct rows_sum seen;             /* under compare.lock: compare_with_sums */
 	const struct table_sum *expected; /* compare_with_sums: the other side */
 	struct compare_table count;
 };
 #define JOB_CUT SIZE_MAX
+#define JOB_WHOLE (SIZE_MAX - 1)
 struct job {
-	size_t pair, range; /* JOB_CUT: its rows' ranges are to become jobs */
+	/* JOB_CUT: its rows' ranges are to become jobs; JOB_WHOLE: its rows are to be counted */
+	size_t pair, range;
 };
 struct plan {
 	struct compare c;

@@ -8,6 +8,7 @@
 
 #include "harness/base/xalloc.h"
 #include "harness/compare/compare_objects.h"
+#include "harness/sql/ddl/lex.h"
 
 struct lines {
 	char *text, **line;
@@ -487,25 +488,44 @@ static bool is_ignored(const char *db, const char *table, const char *column,
 	return yes;
 }
 
-/* Lines of the definition that speak of it: its own, and keys that hold it. */
+/* Its own, or that of a key, a foreign key or a CHECK that holds it. */
+static bool is_line_of(const char *line, const char *column)
+{
+	static const char *const words[] = { "PRIMARY", "UNIQUE",  "KEY",
+					     "SPATIAL", "FULLTEXT", "CONSTRAINT" };
+	struct lex x = { .p = line, .end = line + strlen(line) };
+	bool lists = false;
+	int depth = 0;
+
+	lex_next(&x);
+	if (x.kind == T_QUOTED)
+		return !strcmp(x.text, column);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		lists |= lex_is(&x, words[i]);
+	while (lists && x.kind != T_END) {
+		lex_next(&x);
+		if (depth && x.kind == T_QUOTED && !strcmp(x.text, column))
+			return true;
+		if (x.kind != T_PUNCT)
+			continue;
+		depth += x.punct == '(' ? 1 : x.punct == ')' ? -1 : 0;
+		lists = depth || x.punct != ')'; /* the first list: another is another table's */
+	}
+	return false;
+}
+
+/* Lines of the definition that speak of it. */
 static void drop_lines(struct table_schema *t, const char *column)
 {
-	struct strbuf out = STRBUF_INIT, quoted = STRBUF_INIT;
+	struct strbuf out = STRBUF_INIT;
 	char *save = NULL;
 
-	sql_add_name(&quoted, column);
 	for (char *line = strtok_r(t->create_sql, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		const char *p = line + strspn(line, " ");
-		const char *list = strstr(p, "KEY ") && p[0] != '`' ? strrchr(p, '(') : NULL;
-
-		if (!strncmp(p, quoted.buf, quoted.len) || (list && strstr(list, quoted.buf)))
-			continue;
-		strbuf_addf(&out, "%s\n", line);
-	}
+	     line = strtok_r(NULL, "\n", &save))
+		if (!is_line_of(line, column))
+			strbuf_addf(&out, "%s\n", line);
 	free(t->create_sql);
 	t->create_sql = strbuf_detach(&out);
-	strbuf_release(&quoted);
 }
 
 static void free_key(struct index_key *k)

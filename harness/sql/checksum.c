@@ -200,6 +200,8 @@ void checksum_value(struct strbuf *out, const struct column *c)
 	case COL_STRING:
 		if (c->as_utf8)
 			before = "CONVERT(", after = " USING utf8mb4)";
+		else if (column_is_gbk(c))
+			before = "CONVERT(", after = " USING binary)";
 		break;
 	case COL_UNKNOWN: /* TiDB's functions take as many characters of it as it has dimensions */
 		if (column_is_vector(c))

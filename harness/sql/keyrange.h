@@ -17,6 +17,10 @@ struct key_ranges {
 /* The key whose order the server keeps and whose values can be written as literals exactly; NULL:
  * none, the table is one range. */
 const struct index_key *key_of_ranges(const struct table_schema *t);
+/* Its columns are integers, of which every server has one order. Of others a collation, or an index
+ * that is damaged, may have a second one, by which ranges hold fewer rows than the table: whoever
+ * relies on them counts it as a whole too. */
+bool key_orders_surely(const struct table_schema *t);
 /* Bounds about every `rows` rows: by arithmetic for a dense integer key, else by walking the key. n
  * is 0 when there is no such key. */
 int key_ranges_cut(struct sql *s, const struct table_schema *t, uint64_t rows,

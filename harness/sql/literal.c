@@ -147,8 +147,10 @@ void literal_add_cell(struct strbuf *out, const struct column *c, const char *da
 		sql_add_text(out, data, n);
 		return;
 	}
-	strbuf_addf(out, "_%s ", c->charset);
+	/* TiDB knows no _gbk */
+	strbuf_addf(out, column_is_gbk(c) ? "CONVERT(" : "_%s ", c->charset);
 	sql_add_binary(out, data, n);
+	strbuf_addstr(out, column_is_gbk(c) ? " USING gbk)" : "");
 	if (c->collation && *c->collation)
 		strbuf_addf(out, " COLLATE %s", c->collation);
 }

@@ -97,11 +97,17 @@ struct table_schema {
 	/* the servers print equal JSON values differently: where the sums differ, the comparison
 	 * reads the values itself */
 	bool json_by_value;
+	bool texts_move;   /* the other server may order the texts of the key differently */
 	bool without_json; /* checksum.h leaves JSON out */
 	bool no_md5;       /* a server has no MD5() (MySQL 9): SHA2() instead */
 };
+/* What stands behind the list of columns in SHOW CREATE TABLE's text: ") ENGINE=..". No name, comment
+ * or default is taken for it. NULL: nothing does. */
+const char *schema_options(const char *create_sql);
 /* ZEROFILL: MySQL and MariaDB pad the number's text with zeros, TiDB does not. */
 bool column_is_zerofill(const struct column *c);
+/* TiDB sends it as UTF-8, unless its bytes are asked for. */
+bool column_is_gbk(const struct column *c);
 bool column_is_vector(const struct column *c); /* TiDB's and MariaDB's VECTOR */
 /* Is it the error of a table that exists and cannot be opened? A MERGE table over a missing one, a
  * damaged or discarded file, an engine that is not loaded. */
