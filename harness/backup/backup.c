@@ -25,9 +25,11 @@ struct source_table {
 	struct key_ranges ranges;
 	struct manifest_table *out;
 	uint32_t sum_a, sum_b;
+	bool counted; /* and its rows without ranges */
+	uint64_t whole;
 };
 struct job {
-	size_t table, range;
+	size_t table, range; /* behind the last range: the table's rows are counted */
 };
 struct backup {
 	struct work work;
@@ -149,6 +151,18 @@ out:
 	return rc;
 }
 
+static int count_whole(struct backup_thread *t, struct source_table *st, struct err *e)
+{
+	struct strbuf from = STRBUF_INIT;
+	int rc;
+
+	schema_add_from(&from, &st->schema);
+	rc = sql_value_u64(t->conn, &st->whole, e, "SELECT COUNT(*) FROM %s", from.buf);
+	strbuf_release(&from);
+	st->counted = true;
+	return rc < 0 ? err_wrap(e, "back up %s.%s", st->schema.db, st->schema.table) : 0;
+}
+
 static int run_job(struct backup_thread *t, const struct job *j, struct err *e)
 {
 	struct source_table *st = &t->b->tables[j->table];
@@ -160,6 +174,8 @@ static int run_job(struct backup_thread *t, const struct job *j, struct err *e)
 	struct sql_rows r = { 0 };
 	int rc = -1;
 
+	if (j->range > st->ranges.n)
+		return count_whole(t, st, e);
 	t->part = 0;
 	t->range_rows = 0;
 	t->chunk = (struct manifest_chunk){ 0 };
@@ -276,6 +292,7 @@ static int plan(struct backup *b, struct err *e)
 	for (size_t i = 0; i < c->n_tables; i++) {
 		struct source_table *st = &b->tables[i];
 		struct manifest_table *mt = &b->manifest.tables[i];
+		size_t last;
 
 		if (work_pace(&b->work, 0, e) < 0)
 			return -1;
@@ -288,11 +305,12 @@ static int plan(struct backup *b, struct err *e)
 		if (key_ranges_cut(s, &st->schema, rows_per_range(s, &st->schema), &st->ranges, e) <
 		    0)
 			return err_wrap(e, "cut %s.%s", mt->db, mt->name);
-		b->jobs = xreallocarray(b->jobs, b->n_jobs + st->ranges.n + 1, sizeof(*b->jobs));
-		for (size_t j = 0; j <= st->ranges.n; j++)
+		last = st->ranges.n + (st->ranges.n && !key_orders_surely(&st->schema));
+		b->jobs = xreallocarray(b->jobs, b->n_jobs + last + 1, sizeof(*b->jobs));
+		for (size_t j = 0; j <= last; j++)
 			b->jobs[b->n_jobs++] = (struct job){ i, j };
 	}
-	return 0;
+	return manifest_check_texts(&b->manifest, e);
 }
 
 static int by_key(const void *a, const void *b)
@@ -431,6 +449,13 @@ static int write_manifest(struct backup *b, struct backup_result *r, struct err 
 	for (size_t i = 0; i < b->n_tables; i++) {
 		struct manifest_table *mt = &b->manifest.tables[i];
 
+		if (b->tables[i].counted && b->tables[i].whole != mt->rows)
+			return err_set(e, ERR_BAD_DATA, 0,
+				       "back up %s.%s: the ranges of its key hold %" PRIu64
+				       " rows, and it has %" PRIu64
+				       ": the server's index has another order than its collation "
+				       "(CHECK TABLE)",
+				       mt->db, mt->name, mt->rows, b->tables[i].whole);
 		mt->sum = (uint64_t)b->tables[i].sum_a << 32 | b->tables[i].sum_b;
 		if (mt->n_chunks)
 			qsort(mt->chunks, mt->n_chunks, sizeof(*mt->chunks), by_key);
@@ -509,7 +534,10 @@ int backup_run(struct store *to, const struct backup_opts *o, struct backup_resu
 	if (open_snapshot(&b, o, threads, r, e) < 0)
 		goto out;
 	r->queue_us = (clock_mono_ns() - start) / 1000;
-	if (exec_on_all(&b.snapshot, "SET SESSION sql_mode = ''", e) < 0)
+	/* an option that no engine knows is shown as one, and not in a comment */
+	if (sql_flavor(b.snapshot.conn[0]) == SQL_MARIADB &&
+	    sql_exec(b.snapshot.conn[0], e,
+		     "SET SESSION sql_mode = 'ALLOW_INVALID_DATES,IGNORE_BAD_TABLE_OPTIONS'") < 0)
 		goto out;
 	name_left_out(&b.snapshot, r);
 	/* from here on text comes as it is stored */

@@ -45,7 +45,8 @@ static bool skip_quoted(struct tokens *t, char quote)
 	return false;
 }
 
-/* At a comment's beginning: into it when a server may execute it. */
+/* At a comment's beginning: into it when a server may execute it, else past it (a type's old format,
+ * an option that no engine knows). */
 static bool open_comment(struct tokens *t)
 {
 	const char *p = t->at + 2,
@@ -62,8 +63,10 @@ static bool open_comment(struct tokens *t)
 	} else {
 		if (*p == 'M')
 			p++;
-		if (*p != '!')
-			return false;
+		if (*p != '!') {
+			t->at = close + 2;
+			return true;
+		}
 		for (p++; p < close && isdigit((unsigned char)*p); p++)
 			;
 	}
@@ -151,13 +154,14 @@ static bool to_the_end(struct tokens *t)
 	return !t->broken && t->depth == 0;
 }
 
-/* CREATE TABLE `name` (..) options: no SELECT that fills it, nothing copied from another table. */
+/* CREATE TABLE `name` (..) options: no SELECT that fills it, nothing copied from another table. A
+ * default may be a variable. */
 static bool check_table(struct tokens *t, const char *name)
 {
 	if (!take(t, "TABLE") || !next_token(t) || !is_name(t, name) || next_token(t) != '(')
 		return false;
 	while (next_token(t)) {
-		if (token_is(t, "SELECT") || t->kind == '@')
+		if (token_is(t, "SELECT") || (t->kind == '@' && !t->depth))
 			return false;
 		if (t->depth == 0 &&
 		    (token_is(t, "AS") || token_is(t, "LIKE") || token_is(t, "VALUES")))

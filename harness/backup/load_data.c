@@ -13,6 +13,7 @@
 #define INSERT_BYTES ((size_t)1 << 20)
 /* more than the names of 4,096 columns and what the protocol adds */
 #define HEAD_BYTES ((size_t)64 << 10)
+#define WARNINGS_COUNTED 65535u /* by an answer */
 /* 1 GiB is the longest packet; escapes may double it */
 #define ROW_BYTES_MAX ((size_t)3 << 30)
 
@@ -216,8 +217,8 @@ static int load_infile(struct sql *s, struct load_job *j, size_t first, size_t e
 		err_set(e, ERR_SQL, 0, "the server does not report the number of rows");
 		goto out;
 	}
-	if (warnings > 65535) /* the protocol counts no further */
-		warnings = 65535;
+	if (warnings > WARNINGS_COUNTED)
+		warnings = WARNINGS_COUNTED;
 	j->unsure |= warned != warnings && !warnings_prove(s);
 	if (records != rows || deleted || skipped || (warned != warnings && warnings_prove(s))) {
 		quote_warnings(s, &notes);
@@ -310,6 +311,9 @@ struct insert {
 	const struct manifest_table *t;
 	struct strbuf q, row;
 	uint64_t packet_max, took, warned;
+	/* of the open statement; each value that is a number may give a warning, of which an
+	 * answer counts 65,535 */
+	size_t rows, rows_max;
 };
 
 static int insert_line(struct insert *in, const char *line, size_t len, struct err *e)
@@ -327,13 +331,17 @@ static int insert_line(struct insert *in, const char *line, size_t len, struct e
 	if (in->q.len + in->row.len + HEAD_BYTES > in->packet_max &&
 	    insert_batch(in->s, &in->q, &in->took, &in->warned, e) < 0)
 		return -1;
-	if (!in->q.len)
+	if (!in->q.len) {
+		in->rows = 0;
 		format_insert_head(&in->q, t->db, t->name, t->columns, t->n_columns);
-	else
+	} else {
 		strbuf_addch(&in->q, ',');
+	}
 	strbuf_add(&in->q, in->row.buf, in->row.len);
-	return in->q.len > INSERT_BYTES ? insert_batch(in->s, &in->q, &in->took, &in->warned, e)
-					: 0;
+	in->rows++;
+	return in->q.len > INSERT_BYTES || in->rows >= in->rows_max
+		       ? insert_batch(in->s, &in->q, &in->took, &in->warned, e)
+		       : 0;
 }
 
 static int load_inserts(struct sql *s, struct load_job *j, size_t first, size_t end, struct err *e)
@@ -342,9 +350,14 @@ static int load_inserts(struct sql *s, struct load_job *j, size_t first, size_t 
 	struct chunk_text text;
 	struct strbuf lines = STRBUF_INIT;
 	size_t searched = 0; /* bytes of lines that hold no newline */
+	size_t numbers = 0;
 	uint64_t rows, warnings;
 	int n, rc = -1;
 
+	in.rows_max = WARNINGS_COUNTED;
+	for (size_t i = 0; i < j->table->n_columns; i++)
+		numbers += j->table->columns[i].as == CARRY_NUMBER;
+	in.rows_max /= numbers ? numbers : 1;
 	count_expected(j, first, end, &rows, &warnings);
 	chunk_text_init(&text, j, first, end);
 	if (sql_value_u64(s, &in.packet_max, e, "SELECT @@max_allowed_packet") < 0 ||

@@ -71,6 +71,32 @@ static json_t *objects_json(const struct manifest_object *o, size_t n)
 	return a;
 }
 
+static int text_is_utf8(const char *what, const char *db, const char *name, const char *create_sql,
+			struct err *e)
+{
+	json_t *j = json_string(create_sql);
+
+	json_decref(j);
+	return j ? 0
+		 : err_set(e, ERR_UNSUPPORTED, 0,
+			   "the definition of %s %s.%s is not UTF-8 (has it a literal in another "
+			   "character set?): leave it out with --ignore %s.%s",
+			   what, db, name, db, name);
+}
+
+int manifest_check_texts(const struct manifest *m, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < m->n_tables && rc == 0; i++)
+		rc = text_is_utf8("table", m->tables[i].db, m->tables[i].name,
+				  m->tables[i].create_sql, e);
+	for (size_t i = 0; i < m->n_views && rc == 0; i++)
+		rc = text_is_utf8("view", m->views[i].db, m->views[i].name, m->views[i].create_sql,
+				  e);
+	return rc;
+}
+
 int manifest_write(struct store *to, const struct manifest *m, struct err *e)
 {
 	struct strbuf out = STRBUF_INIT;

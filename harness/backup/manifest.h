@@ -35,6 +35,8 @@ struct manifest {
 	struct manifest_table *tables;
 	size_t n_tables;
 };
+/* Before any row is read: can manifest_write() write it? */
+int manifest_check_texts(const struct manifest *m, struct err *e);
 int manifest_write(struct store *to, const struct manifest *m, struct err *e);
 /* Takes nothing on trust: what it accepts has sound keys, no system database, and rows that add up.
  * ERR_BAD_DATA; *m is then empty. */

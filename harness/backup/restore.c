@@ -202,6 +202,30 @@ static int use(struct sql *s, const char *db, struct err *e)
 	return 0;
 }
 
+/* One that is there may have another character set, which later tables would get: an empty one gets
+ * the backup's. */
+static int make_database(struct sql *s, const struct manifest_object *o, bool exists, struct err *e)
+{
+	static const char create[] = "CREATE";
+	struct strbuf q = STRBUF_INIT, db = STRBUF_INIT;
+	uint64_t n = 0;
+	int rc = 0;
+
+	sql_add_text(&db, o->db, strlen(o->db));
+	if (exists)
+		rc = sql_value_u64(
+			s, &n, e,
+			"SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA=%s",
+			db.buf);
+	strbuf_addstr(&q, exists ? "ALTER" : create);
+	strbuf_addstr(&q, o->create_sql + strlen(create)); /* definition_check(): it begins so */
+	if (rc == 0 && !n)
+		rc = sql_exec_text(s, e, q.buf, q.len) < 0 ? -1 : 0;
+	strbuf_release(&db);
+	strbuf_release(&q);
+	return rc;
+}
+
 static int make_databases(struct restore *r, struct sql *s, struct err *e)
 {
 	for (size_t i = 0; i < r->manifest.n_dbs; i++) {
@@ -216,7 +240,7 @@ static int make_databases(struct restore *r, struct sql *s, struct err *e)
 			"SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME=%s",
 			db.buf);
 		strbuf_release(&db);
-		if (rc < 0 || (!n && sql_exec_text(s, e, o->create_sql, strlen(o->create_sql)) < 0))
+		if (rc < 0 || make_database(s, o, n, e) < 0)
 			return err_wrap(e, "create database %s", o->db);
 	}
 	return 0;
@@ -242,7 +266,9 @@ static int make_table(struct restore *r, size_t i, struct sql *s, struct err *e)
 /* What needs no other table to be there first may be made beside others. */
 static bool stands_alone(const struct manifest_table *t)
 {
-	return strstr(t->create_sql, "\n) ENGINE=InnoDB") && !strstr(t->create_sql, "FOREIGN KEY");
+	const char *options = schema_options(t->create_sql);
+
+	return options && !strncmp(options, ") ENGINE=InnoDB", 15) && !strstr(t->create_sql, "FOREIGN KEY");
 }
 
 static void *make_thread(void *arg)
@@ -486,13 +512,16 @@ static struct sql *connect_target(const struct restore_opts *o, struct deadline 
 	}
 	/* held at the source; MySQL has no such switch */
 	(void)sql_exec(s, NULL, "SET SESSION check_constraint_checks = 0");
+	/* what the source's session took is right: its strictness is in no definition */
+	(void)sql_exec(s, NULL, "SET SESSION innodb_strict_mode = 0");
 	/* else it takes no value of a row for an AUTO_RANDOM column */
 	if (sql_flavor(s) == SQL_TIDB)
 		(void)sql_exec(s, NULL, "SET SESSION allow_auto_random_explicit_insert = 1");
 	if (sql_exec(
 		    s, e,
-		    "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks = 0, unique_checks = 0") <
-	    0) {
+		    /* a DATA DIRECTORY is a place on the source's machine */
+		    "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_DIR_IN_CREATE%s', foreign_key_checks = 0, unique_checks = 0",
+		    sql_flavor(s) == SQL_MARIADB ? ",IGNORE_BAD_TABLE_OPTIONS" : "") < 0) {
 		sql_close(s);
 		return NULL;
 	}

@@ -1,4 +1,4 @@
-/* Needs MariaDB: backs up a server while other sessions run DDLs. */
+/* Needs MariaDB: backs up a server while other sessions run DDLs, and what such sessions took. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -299,6 +301,51 @@ static void a_ddl_while_the_backup_waits_for_a_lock_is_in_it(void **unused)
 	sql_close(t);
 }
 
+/* Its strictness, its directories, its variables; and a database that is there already. */
+static void what_a_session_took_is_taken_again(void **unused)
+{
+	static const char *const made[] = {
+		"CREATE DATABASE odd CHARACTER SET latin1",
+		"SET innodb_strict_mode = 0, sql_mode = 'IGNORE_BAD_TABLE_OPTIONS'",
+		"CREATE TABLE odd.strict (id INT PRIMARY KEY) KEY_BLOCK_SIZE=7",
+		"CREATE TABLE odd.bad (id INT PRIMARY KEY nosuch=1) nosuch='it''s ('",
+		"CREATE TABLE odd.var (id INT PRIMARY KEY, v INT DEFAULT (@@server_id))",
+		"INSERT INTO odd.var (id) VALUES (1)",
+		/* more warnings than an answer counts */
+		"CREATE TABLE odd.zeros (e ENUM('x'), f ENUM('x'))",
+		"INSERT INTO odd.zeros SELECT 0, 0 FROM odd.seq_1_to_70000",
+	};
+	struct sql *s = test_server_connect(source), *t = test_server_connect(target);
+	struct backup_result r;
+	struct err e = ERR_INIT;
+	char dir[200], sql[200], place[] = "/var/tmp/drtest-it.XXXXXX";
+	struct store *st = fresh_store(dir);
+	int rc;
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++)
+		run(s, made[i]);
+	assert_non_null(mkdtemp(place));
+	assert_int_equal(chmod(place, 0777), 0); /* the server is another user */
+	snprintf(sql, sizeof(sql),
+		 "CREATE TABLE odd.place (id INT PRIMARY KEY) ENGINE=MyISAM DATA DIRECTORY='%s'",
+		 place);
+	run(s, sql);
+	run(t, "CREATE DATABASE odd CHARACTER SET utf8mb4");
+	backup(st, &r);
+	run(t, "SET GLOBAL local_infile = 0");
+	rc = restore(st, &e);
+	run(t, "SET GLOBAL local_infile = 1");
+	if (rc < 0)
+		fail_msg("%s", e.text);
+	assert_equal(st);
+	run(s, "DROP DATABASE odd");
+	assert_int_equal(rmdir(place), 0);
+	store_free(st);
+	sql_close(s);
+	sql_close(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +353,7 @@ int main(void)
 		cmocka_unit_test_setup(so_it_is_for_a_user_who_may_only_read, setup_pair),
 		cmocka_unit_test_setup(a_ddl_while_the_backup_waits_for_a_lock_is_in_it,
 				       setup_pair),
+		cmocka_unit_test_setup(what_a_session_took_is_taken_again, setup_pair),
 	};
 	int rc;
 

@@ -33,6 +33,9 @@ static void what_servers_show_is_taken(void **unused)
 		  "CREATE TABLE `t` (\n  `a` int DEFAULT NULL /*!80023 INVISIBLE */, `b` text /*M!100301 "
 		  "COMPRESSED*/\n) ENGINE=InnoDB\n"
 		  "/*!50100 PARTITION BY HASH (`a`)\nPARTITIONS 4 */" },
+		{ DEFINITION_TABLE, "d", "t",
+		  "CREATE TABLE `t` (\n  `a` datetime /* mariadb-5.3 */ DEFAULT NULL,\n  `b` int(11) DEFAULT "
+		  "@@server_id /* `nosuch`='it''s (' */\n) ENGINE=InnoDB /* `x`=5 */" },
 		{ DEFINITION_VIEW, "d", "v",
 		  "CREATE ALGORITHM=UNDEFINED DEFINER=`root`@`%` SQL SECURITY DEFINER VIEW `d`.`v` AS select 1 "
 		  "- -1 AS `x`,'@;' AS `y`" },
@@ -67,7 +70,10 @@ static void anything_else_is_refused(void **unused)
 		{ DEFINITION_DATABASE, "CREATE USER 'owned'@'%'" },
 		{ DEFINITION_DATABASE, "CREATE DATABASE `d`; DROP DATABASE `mysql`" },
 		{ DEFINITION_DATABASE, "CREATE DATABASE `d` /*!40100 DEFAULT */ -- x" },
-		{ DEFINITION_DATABASE, "CREATE DATABASE `d` /* x */" },
+		{ DEFINITION_DATABASE, "CREATE DATABASE `d` /* x */; DROP DATABASE `mysql`" },
+		{ DEFINITION_TABLE, "CREATE TABLE `t` (`a` int /* ( */) SELECT 1" },
+		{ DEFINITION_TABLE, "CREATE TABLE `t` (`a` int /*!50000 /* x */) SELECT 1 */)" },
+		{ DEFINITION_TABLE, "CREATE TABLE `t` (`a` int) @x" },
 		{ DEFINITION_TABLE, "CREATE TABLE `u` (`a` int)" },
 		{ DEFINITION_TABLE, "CREATE TABLE `mysql`.`t` (`a` int)" },
 		{ DEFINITION_TABLE, "CREATE OR REPLACE TABLE `t` (`a` int)" },
