@@ -140,6 +140,10 @@ int cluster_set_gc(struct cluster *c, bool on, struct err *e)
 		c->gc_asked = true;
 	}
 	on = on && c->gc_was;
+	if (!on) /* whatever comes of it */
+		c->gc_on = false;
+	if (!c->gc_was) /* its owner has switched it off */
+		return 0;
 	if (c->ops->set_gc(c, on, e) < 0) {
 		cluster_explain(c, e);
 		return err_wrap(e, "%s: garbage collection %s", c->name, on ? "on" : "off");

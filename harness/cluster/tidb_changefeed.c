@@ -29,6 +29,7 @@
 #define AGAIN_MS 60000 /* a TiCDC that was started again finds its owner */
 #define META_FIRST_MS 60000 /* until the first meta object of the redo log */
 #define CLI_MS 60000
+#define FEEDS_MAX 1024 /* of one TiCDC */
 #define CLI_BYTES_MAX ((size_t)4 << 20)
 #define ASK_NS (S_NS / 5) /* the changefeed is asked at most this often */
 #define ASK_META_NS (2 * S_NS)
@@ -489,6 +490,33 @@ static int can_be_logged(struct cluster *c, struct err *e)
 	return rc;
 }
 
+int tidb_cluster_has_changefeed(struct cluster *c, const char *id, struct err *e)
+{
+	const struct tidb_cluster *t = c->own;
+	struct ticdc api = tidb_cluster_api(t);
+	struct deadline silent = deadline_in_ms(AGAIN_MS);
+	struct err why = ERR_INIT;
+	char ids[FEEDS_MAX][128];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < CLUSTER_FEEDS_MAX; i++)
+		if (t->feed[i].feed_made && !strcmp(t->feed[i].feed_id, id))
+			return 0;
+	if (!t->ticdc[0] || !t->v2) /* the create itself is refused */
+		return 0;
+	/* one that is a second old is in the list, and cannot be queried */
+	while (ticdc_list(&api, deadline_in_ms(API_MS), ids, FEEDS_MAX, &n, &why) < 0)
+		if (pause_ms(200, silent) < 0) {
+			if (e)
+				*e = why;
+			return clock_cancelled() ? err_set(e, ERR_CANCELLED, 0, "interrupted") : -1;
+		}
+	for (unsigned i = 0; i < n && i < FEEDS_MAX; i++)
+		if (!strcmp(ids[i], id))
+			return 1;
+	return 0;
+}
+
 /* Where it was made in another slot, and its TiCDC died since. */
 static void take_from_slot(struct tidb_cluster *t, struct tidb_feed *w, const char *id)
 {
@@ -594,6 +622,7 @@ int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct chang
 	struct ticdc api = tidb_cluster_api(t);
 	struct ticdc_feed f = { 0 };
 	struct feed_status st;
+	struct err why = ERR_INIT;
 	bool made = false;
 	int rc;
 
@@ -614,7 +643,11 @@ int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct chang
 	snprintf(w->redo_uri, sizeof(w->redo_uri), "%s", o->redo_uri);
 	if (choose_sink(t, w, o, e) < 0)
 		return -1;
-	rc = create_changefeed(c, w, o, &f, &made, e);
+	rc = create_changefeed(c, w, o, &f, &made, &why);
+	if (rc < 0 && e)
+		*e = why;
+	/* without its answer it may have been made */
+	made |= rc < 0 && (why.kind == ERR_TIMEOUT || why.kind == ERR_GONE || why.kind == ERR_IO);
 	if (rc == 0 && *o->redo_uri)
 		rc = redo_is_written(c, slot, &f, o->redo_uri, e);
 	if (rc == 0)
@@ -622,8 +655,8 @@ int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct chang
 		rc = tidb_cluster_feed_status(c, slot, &st, e);
 	/* it would run on with nobody's knowledge, and hold back garbage collection; its log is
 	 * nobody's yet */
-	if (rc < 0 && made)
-		ticdc_remove(&api, o->id, deadline_in_ms(API_MS), NULL);
+	w->feed_stays =
+		rc < 0 && made && ticdc_remove(&api, o->id, deadline_in_ms(API_MS), NULL) < 0;
 	if (rc < 0)
 		tidb_cluster_drop_sink_user(t, w);
 	w->feed_made = rc == 0;

@@ -22,6 +22,8 @@ struct tidb_feed {
 	 * uses (a proxy) */
 	struct sql_endpoint sink, sink_admin, sink_seen;
 	bool feed_made; /* created by this run */
+	/* its creation failed, and what there may be of it could not be removed */
+	bool feed_stays;
 	/* somebody else's: it ran before this run, and is never paused or removed */
 	bool feed_found;
 	bool sink_made; /* sink_user was created on the sink */
@@ -86,6 +88,8 @@ int tidb_cluster_restored(struct cluster *c, struct backup_result *r, struct err
  * used again and continues from its checkpoint. */
 int tidb_cluster_changefeed(struct cluster *c, unsigned slot, const struct changefeed_opts *o,
 			    struct err *e);
+/* 1: TiCDC has one with that id that this run did not make; 0: it has none. */
+int tidb_cluster_has_changefeed(struct cluster *c, const char *id, struct err *e);
 int tidb_cluster_find_changefeed(struct cluster *c, struct cluster *sink, const char *id,
 				 const char *redo_uri, struct err *e);
 /* st->error: why TiCDC retries, or why nothing advances. Returns an error when the changefeed has

@@ -94,11 +94,24 @@ bool undo_is_same_file(const char *noted, const char *named)
 	       (realpath(noted, a) && realpath(named, b) && strcmp(a, b) == 0);
 }
 
+/* Of a cluster of this process's file; cluster "": of its store. */
+static void add_identity(const char *cluster, struct strbuf *out)
+{
+	const struct attach_file *f = attach_used();
+
+	if (f && !*cluster)
+		strbuf_addf(out, "%.*s", (int)strcspn(f->store, "?"), f->store);
+	for (size_t i = 0; f && i < f->n; i++)
+		if (!strcmp(f->c[i].name, cluster))
+			attach_identity(&f->c[i], out);
+}
+
 struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const char *cluster,
 		       const char *name, struct err *e)
 {
 	struct undo *u = find_known(kind, cluster, name);
 	char *dir, *file = NULL, *text = NULL;
+	struct strbuf identity = STRBUF_INIT;
 	int rc = -1;
 
 	if (u)
@@ -118,7 +131,9 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 	u->name = xstrdup(name);
 	u->path = xstrfmt("%s/%d-%lld-%s", dir, (int)getpid(), (long long)clock_mono_ns(), cluster);
 	u->fd = open(u->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	text = xstrfmt("%s\n%s\n%s\n%s\n", kinds[kind], file, cluster, name);
+	add_identity(cluster, &identity);
+	u->identity = strbuf_detach(&identity);
+	text = xstrfmt("%s\n%s\n%s\n%s\n%s\n", kinds[kind], file, cluster, name, u->identity);
 	if (u->fd < 0 || flock(u->fd, LOCK_EX | LOCK_NB) < 0 ||
 	    fs_write_all(u->fd, text, strlen(text), NULL) < 0 || fsync(u->fd) < 0) {
 		err_sys(e, "record in %s what to undo", dir);
@@ -147,13 +162,6 @@ out:
 	return NULL;
 }
 
-void undo_forget(struct undo *u)
-{
-	if (u && u->path)
-		unlink(u->path);
-	undo_leave(u);
-}
-
 void undo_alive(void)
 {
 	pthread_mutex_lock(&filling_lock);
@@ -171,20 +179,101 @@ static void unlist(struct undo **list, struct undo *u)
 		}
 }
 
-void undo_leave(struct undo *u)
+static void unlist_everywhere(struct undo *u)
 {
-	if (!u)
-		return;
 	unlist(&undo_left_here, u);
 	pthread_mutex_lock(&filling_lock);
 	unlist(&filling, u);
 	pthread_mutex_unlock(&filling_lock);
+}
+
+void undo_leave(struct undo *u)
+{
+	if (!u)
+		return;
+	unlist_everywhere(u);
+	u->next = undo_left_here;
+	undo_left_here = u;
+}
+
+void undo_forget(struct undo *u)
+{
+	if (!u)
+		return;
+	if (u->path)
+		unlink(u->path);
+	unlist_everywhere(u);
 	if (u->fd >= 0)
 		close(u->fd);
 	free(u->path);
 	free(u->cluster);
 	free(u->name);
+	free(u->identity);
 	free(u);
+}
+
+struct holders {
+	const char *dir;
+	enum undo_kind kind;
+	const char *identity;
+	ino_t own;
+	bool found;
+};
+static int look_for_holder(void *arg, const char *file, struct err *unused)
+{
+	struct holders *h = arg;
+	char *path = xstrfmt("%s/%s", h->dir, file);
+	struct undo_text n;
+	struct stat st;
+	bool alive;
+
+	(void)unused;
+	undo_note_read(&n, path, &alive);
+	h->found |= alive && n.line[4] && n.kind == h->kind && *n.line[4] &&
+		    !strcmp(n.line[4], h->identity) && fstat(n.fd, &st) == 0 && st.st_ino != h->own;
+	undo_note_release(&n);
+	free(path);
+	return 0;
+}
+
+static bool is_held(enum undo_kind kind, const char *identity, const struct undo *own)
+{
+	char *dir = undo_folder();
+	struct holders h = { .dir = dir, .kind = kind, .identity = identity };
+	struct stat st;
+
+	if (own && fstat(own->fd, &st) == 0)
+		h.own = st.st_ino;
+	if (dir && fs_exists(dir))
+		fs_list(dir, look_for_holder, &h, NULL);
+	free(dir);
+	return h.found;
+}
+
+bool undo_is_held(enum undo_kind kind, const char *cluster)
+{
+	struct strbuf identity = STRBUF_INIT;
+	bool held;
+
+	add_identity(cluster, &identity);
+	held = is_held(kind, identity.buf, NULL);
+	strbuf_release(&identity);
+	return held;
+}
+
+bool undo_pass_on(struct undo *u)
+{
+	char *dir = undo_folder();
+	int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	/* one after the other: the last of them puts back */
+	bool held = fd >= 0 && flock(fd, LOCK_EX) == 0 && is_held(u->kind, u->identity, u);
+
+	if (held)
+		undo_forget(u);
+	if (fd >= 0)
+		close(fd);
+	free(dir);
+	return held;
 }
 
 struct working {
@@ -270,9 +359,24 @@ static int end_statement(const struct attach_cluster *c, const char *name, struc
 	return tidb_end_brie(&c->sql, id, what, uri + 1, deadline_in_ms(CALL_MS), e);
 }
 
-static int put_back(enum undo_kind kind, const char *clusters_file, const char *cluster,
-		    const char *name, time_t since, struct err *e)
+static int put_back_there(const struct undo_text *n, const struct attach_cluster *c, struct err *e)
 {
+	const char *name = n->line[3];
+
+	if (attach_is_noted(c, n->line[4], e) < 0)
+		return -1;
+	switch (n->kind) {
+	case UNDO_GC: return is_held(UNDO_GC, n->line[4], NULL) ? 0 : tidb_set_gc(&c->sql, true, e);
+	case UNDO_USER: return drop_user(&c->sql, name, e);
+	case UNDO_STATEMENT: return end_statement(c, name, e);
+	case UNDO_FILL: return note_what_came(c, n->line[1], n->since, e);
+	default: return pause_feed(c, name, e);
+	}
+}
+
+static int put_back(const struct undo_text *n, struct err *e)
+{
+	const char *clusters_file = n->line[1], *cluster = n->line[2];
 	struct attach_file f;
 	int rc = -1;
 
@@ -283,12 +387,7 @@ static int put_back(enum undo_kind kind, const char *clusters_file, const char *
 	err_set(e, ERR_USAGE, 0, "%s no longer has the cluster %s", clusters_file, cluster);
 	for (size_t i = 0; i < f.n; i++)
 		if (!strcmp(f.c[i].name, cluster))
-			rc = attach_is_the_one(&f.c[i], e) < 0 ? -1
-			     : kind == UNDO_GC                 ? tidb_set_gc(&f.c[i].sql, true, e)
-			     : kind == UNDO_USER               ? drop_user(&f.c[i].sql, name, e)
-			     : kind == UNDO_STATEMENT          ? end_statement(&f.c[i], name, e)
-			     : kind == UNDO_FILL ? note_what_came(&f.c[i], clusters_file, since, e)
-						 : pause_feed(&f.c[i], name, e);
+			rc = put_back_there(n, &f.c[i], e);
 out:
 	attach_file_release(&f);
 	return rc;
@@ -323,7 +422,7 @@ static bool note_lines(struct undo_text *n)
 {
 	unsigned lines = 0, kind = 0;
 
-	for (char *at = n->text.buf; lines < 4 && at && *at; lines++) {
+	for (char *at = n->text.buf; lines < 5 && at && *at; lines++) {
 		n->line[lines] = at;
 		at = strchr(at, '\n');
 		if (at)
@@ -334,8 +433,8 @@ static bool note_lines(struct undo_text *n)
 		kind++;
 	if (lines < 3 || kind == sizeof(kinds) / sizeof(kinds[0]))
 		return false;
-	if (lines == 3)
-		n->line[3] = (char *)"";
+	for (; lines < 5; lines++)
+		n->line[lines] = (char *)"";
 	n->kind = kind;
 	return true;
 }
@@ -397,21 +496,19 @@ enum undo_run undo_run_of_user(const char *name)
 	return s.found;
 }
 
+const struct undo_words undo_words[] = {
+	[UNDO_GC] = { "garbage collection", "is on again", "SET GLOBAL tidb_gc_enable = ON" },
+	[UNDO_USER] = { "user", "is dropped", "DROP USER there" },
+	[UNDO_FEED] = { "changefeed", "is paused", "cdc cli changefeed pause" },
+	[UNDO_FILL] = { "what a restore had brought",
+			"is noted: `drtest clean --clusters` with that file removes it",
+			"SHOW DATABASES there, DROP DATABASE" },
+	[UNDO_STATEMENT] = { "statement", "no longer runs", "KILL TIDB and the number there" },
+};
+
 static int work_off(void *arg, const char *name, struct err *unused)
 {
-	static const struct {
-		const char *thing, *done, *by_hand;
-	} words[] = {
-		[UNDO_GC] = { "garbage collection", "is on again",
-			      "SET GLOBAL tidb_gc_enable = ON" },
-		[UNDO_USER] = { "user", "is dropped", "DROP USER there" },
-		[UNDO_FEED] = { "changefeed", "is paused", "cdc cli changefeed pause" },
-		[UNDO_FILL] = { "what a restore had brought",
-				"is noted: `drtest clean --clusters` with that file removes it",
-				"SHOW DATABASES there, DROP DATABASE" },
-		[UNDO_STATEMENT] = { "statement", "no longer runs",
-				     "KILL TIDB and the number there" },
-	};
+	const struct undo_words *words = undo_words;
 	struct working *w = arg;
 	char *path = xstrfmt("%s/%s", w->dir, name), *what = NULL;
 	struct err e = ERR_INIT;
@@ -422,7 +519,7 @@ static int work_off(void *arg, const char *name, struct err *unused)
 	if (!undo_note_read(&n, path, NULL) || UNDO_IS_LEFT(n.kind) ||
 	    (n.kind == UNDO_STATEMENT) != w->statements)
 		goto out;
-	ok = put_back(n.kind, n.line[1], n.line[2], n.line[3], n.since, &e) == 0;
+	ok = put_back(&n, &e) == 0;
 	for (char *p = n.line[3]; *p; p++)
 		*p = *p == '\t' ? ' ' : *p;
 	if (ok) {

@@ -1,8 +1,8 @@
 /* Records of what a run changes on the user's clusters, written to disk (~/.cache/drtest/undo, or
  * $DRTEST_UNDO) before it is done: if drtest is killed, its guardian, the next run or `drtest
  * clean` puts it back. A note names a clusters file and a cluster in it, and holds no secret; who
- * works it off needs the file and what its env "…" wants. A note is locked as long as its run
- * lives. */
+ * works it off needs the file and what its env "…" wants, and does nothing to another cluster that
+ * the file or its address has come to mean since. A note is locked as long as its run lives. */
 #ifndef HARNESS_CLUSTER_UNDO_H
 #define HARNESS_CLUSTER_UNDO_H
 
@@ -39,8 +39,13 @@ enum undo_kind {
  */
 struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const char *cluster,
 		       const char *name, struct err *e);
-/* it could not be put back: the note stays for whoever comes next; NULL is fine */
+/* it could not be put back: undo_left() tells, and the note stays for whoever comes next; NULL is
+ * fine */
 void undo_leave(struct undo *u);
+/* Has another run that lives noted the same of that cluster, by whatever clusters file? */
+bool undo_is_held(enum undo_kind kind, const char *cluster);
+/* Then this note is forgotten: what it is of is the other's to put back. */
+bool undo_pass_on(struct undo *u);
 void undo_forget(struct undo *u); /* it is as it was; NULL is fine */
 /* Often, while the run lives, from any thread: what UNDO_FILL brings is this run's until its last
  * sign of life, however long the restore takes. */
@@ -48,8 +53,8 @@ void undo_alive(void);
 /* Of a user that TiCDC writes as: whose run is it that noted it on this machine? */
 enum undo_run { UNDO_RUN_UNKNOWN, UNDO_RUN_ENDED, UNDO_RUN_LIVES };
 enum undo_run undo_run_of_user(const char *name);
-/* What this process has noted as left and not forgotten: cluster ("store" for the store), what it
- * is, the statements that remove it. */
+/* What this process has noted as left, or could not put back, and not forgotten: cluster ("store"
+ * for the store), what it is, the statements that remove it. */
 void undo_left(void (*fn)(void *arg, const char *cluster, const char *what, const char *remove),
 	       void *arg);
 /* the loads' tables among them, as they were noted */

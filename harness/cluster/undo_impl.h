@@ -15,7 +15,7 @@ struct undo {
 	int fd; /* locked */
 	/* what is left, and restores that run: in a list of this process */
 	enum undo_kind kind;
-	char *cluster, *name;
+	char *cluster, *name, *identity;
 	struct undo *next;
 };
 extern struct undo *undo_left_here;
@@ -24,13 +24,19 @@ extern struct undo *undo_left_here;
 struct undo_text {
 	int fd; /* locked, unless its run lives */
 	struct strbuf text;
-	char *line[4]; /* kind, file, cluster, name */
+	char *line[5]; /* kind, file, cluster, name, attach_identity() of then */
 	enum undo_kind kind;
 	time_t since;
 };
 /* false: its run lives (then *alive), or it is somebody else's, or cut off */
 bool undo_note_read(struct undo_text *n, const char *path, bool *alive);
 void undo_note_release(struct undo_text *n);
+
+/* Of what is put back, by kind. */
+struct undo_words {
+	const char *thing, *done, *by_hand;
+};
+extern const struct undo_words undo_words[];
 
 char *undo_folder(void); /* NULL: HOME is not set; the caller frees */
 /* Its folder's real path and its own name, as it is called there: the file itself may be a link

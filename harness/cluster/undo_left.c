@@ -73,7 +73,12 @@ static void left_texts(const struct undo_text *n, struct strbuf *what, struct st
 		strbuf_addstr(remove, "drtest clean --clusters ");
 		strbuf_addstr(remove, n->line[1]);
 		break;
-	default: break;
+	default:
+		strbuf_addf(what, "%s%s%s, which could not be put back", undo_words[n->kind].thing,
+			    *name ? " " : "", name);
+		strbuf_addf(remove, "drtest clean --undo; by hand: %s",
+			    undo_words[n->kind].by_hand);
+		break;
 	}
 }
 
@@ -250,15 +255,21 @@ static int remove_one(const struct attach_file *f, const char *dir, const struct
 	fs_list(dir, look_for_namesake, &same, NULL);
 	if (same.alive)
 		return err_set(e, ERR_ENV, 0, "a run that has not ended uses it as well");
-	if (n->kind == UNDO_LEFT_STORE)
+	if (n->kind == UNDO_LEFT_STORE) {
+		if (*n->line[4] && (strncmp(f->store, n->line[4], strlen(n->line[4])) != 0 ||
+				    strcspn(f->store, "?") != strlen(n->line[4])))
+			return err_set(e, ERR_USAGE, 0,
+				       "they are in %s, and the file's store is another one now",
+				       n->line[4]);
 		return empty_prefix(f, n->line[3], e);
+	}
 	for (size_t i = 0; i < f->n; i++)
 		if (!strcmp(f->c[i].name, n->line[2]))
 			c = &f->c[i];
 	if (!c)
 		return err_set(e, ERR_USAGE, 0, "the file no longer has the cluster %s",
 			       n->line[2]);
-	if (attach_is_the_one(c, e) < 0)
+	if (attach_is_noted(c, n->line[4], e) < 0)
 		return -1;
 	if (n->kind == UNDO_LEFT_FEED) {
 		struct ticdc api = { .api = c->ticdc, .tls = attach_http_tls(c) };

@@ -1,6 +1,7 @@
 /* The attach ground: endpoints and commands of clusters that are not ours. */
 #include "harness/cluster/attach/attach.h"
 
+#include <errmsg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -197,6 +198,15 @@ static int run_command(const struct attach_cluster *a, enum attach_command which
 		      : 0;
 }
 
+/* What it says, where it refuses the login. */
+static bool sql_answers(const struct cluster *c, int64_t ms, struct err *why)
+{
+	struct sql *s = sql_briefly(sql_open(&c->ep, deadline_in_ms(ms), why));
+
+	sql_close(s);
+	return s || (why->kind != ERR_GONE && why->code != CR_UNKNOWN_HOST);
+}
+
 static int attach_start_begin(struct cluster *c, struct err *e)
 {
 	const struct attach_cluster *a = cluster_named(c->name, e);
@@ -226,10 +236,14 @@ static int attach_start_begin(struct cluster *c, struct err *e)
 	strcpy(t->key, a->tls.key);
 	strcpy(t->server_name, a->tls.server_name);
 	if (a->command[ATTACH_START][0]) {
-		struct sql *s = sql_briefly(sql_open(&c->ep, deadline_in_ms(1000), NULL));
-		bool up = s != NULL;
+		struct err why = ERR_INIT;
+		bool up = sql_answers(c, LOOK_MS, &why);
 
-		sql_close(s);
+		if (up && why.kind != ERR_NONE) {
+			if (e)
+				*e = why;
+			return -1;
+		}
 		/* also where it only half starts: what there is of it is ours */
 		t->started_here = !up;
 		if (!up)
@@ -263,10 +277,9 @@ static int wait_until_gone(struct cluster *c, struct err *e)
 	const char *urls[] = { t->status, t->pd, t->ticdc };
 
 	for (;;) {
-		struct sql *s = sql_briefly(sql_open(&c->ep, deadline_in_ms(1000), NULL));
-		const char *answers = s ? "SQL" : NULL;
+		struct err why = ERR_INIT;
+		const char *answers = sql_answers(c, 1000, &why) ? "SQL" : NULL;
 
-		sql_close(s);
 		for (unsigned i = 0; i < 3 && !answers; i++) {
 			struct http_answer a = HTTP_ANSWER_INIT;
 			struct http_tls tls = tidb_cluster_tls(t);
@@ -316,9 +329,12 @@ static void attach_release(struct cluster *c)
 	struct tidb_cluster *t = c->own;
 
 	/* ours, on clusters that go on: paused, never removed (that deletes the redo log) */
-	for (unsigned i = 0; i < CLUSTER_FEEDS_MAX; i++)
-		if (c->feeds[i].feeding && t && !t->feed[i].feed_found && !c->keep)
-			tidb_cluster_changefeed_stop(c, i, deadline_in_ms(20000), NULL);
+	for (unsigned i = 0; t && i < CLUSTER_FEEDS_MAX; i++) {
+		bool runs = c->feeds[i].feeding && !t->feed[i].feed_found && !c->keep &&
+			    tidb_cluster_changefeed_stop(c, i, deadline_in_ms(20000), NULL) < 0;
+
+		(runs ? undo_leave : undo_forget)(t->feed[i].feed_noted);
+	}
 	cluster_feeds_gone(c);
 	for (unsigned i = 0; t && !c->keep && i < CLUSTER_FEEDS_MAX; i++)
 		tidb_cluster_drop_sink_user(t, &t->feed[i]);
@@ -327,18 +343,15 @@ static void attach_release(struct cluster *c)
 	if (a && t && a->expendable && (t->started_here || t->filled_here) &&
 	    a->command[ATTACH_DESTROY][0] && !c->keep)
 		destroyed[a - used.c] = run_command(a, ATTACH_DESTROY, NULL) == 0;
-	if (a && destroyed[a - used.c])
-		undo_forget_left(c->name);
 	if (t) {
-		undo_forget(t->gc_noted);
-		for (unsigned i = 0; i < CLUSTER_FEEDS_MAX; i++) {
-			undo_forget(t->feed[i].feed_noted);
-			/* still there: it could not be dropped */
+		undo_leave(t->gc_noted); /* still there: it could not be put back */
+		for (unsigned i = 0; i < CLUSTER_FEEDS_MAX; i++)
 			(c->keep || sink_is_destroyed(&t->feed[i]) ? undo_forget : undo_leave)(
 				t->feed[i].user_noted);
-		}
 		memset(t, 0, sizeof(*t)); /* passwords */
 	}
+	if (a && destroyed[a - used.c])
+		undo_forget_left(c->name);
 	free(t);
 	c->own = NULL;
 	guardian_path_forget(c->dir);
@@ -348,6 +361,8 @@ static int attach_set_gc(struct cluster *c, bool on, struct err *e)
 {
 	const struct attach_cluster *a = cluster_named(c->name, e);
 	struct tidb_cluster *t = c->own;
+	struct err why = ERR_INIT;
+	int rc;
 
 	if (!a || attach_allows(c->name, ABLE_GC, e) < 0)
 		return -1;
@@ -355,13 +370,18 @@ static int attach_set_gc(struct cluster *c, bool on, struct err *e)
 		return 0;
 	if (!on && !t->gc_noted && !(t->gc_noted = undo_note(UNDO_GC, used_path, c->name, "", e)))
 		return -1;
-	if (tidb_cluster_set_gc(c, on, e) < 0)
-		return -1;
-	if (on) {
+	if (on && t->gc_noted && undo_pass_on(t->gc_noted)) { /* another run wants it off */
+		t->gc_noted = NULL;
+		return 0;
+	}
+	rc = tidb_cluster_set_gc(c, on, &why);
+	if (rc < 0 && e)
+		*e = why;
+	if (rc == 0 ? on : !on && why.kind == ERR_SQL) { /* the server has refused it */
 		undo_forget(t->gc_noted);
 		t->gc_noted = NULL;
 	}
-	return 0;
+	return rc;
 }
 
 static int attach_get_gc(struct cluster *c, bool *on, struct err *e)
@@ -369,7 +389,10 @@ static int attach_get_gc(struct cluster *c, bool *on, struct err *e)
 	const struct attach_cluster *a = cluster_named(c->name, e);
 
 	*on = true;
-	return !a ? -1 : a->mysql ? 0 : tidb_get_gc(&c->ep, on, e);
+	if (!a || (!a->mysql && tidb_get_gc(&c->ep, on, e) < 0))
+		return -1;
+	*on = *on || undo_is_held(UNDO_GC, c->name); /* off by another run of drtest's */
+	return 0;
 }
 
 /* Tables of a load on `name` are on the clusters that a changefeed of this run writes to, too. */
@@ -423,11 +446,21 @@ static int attach_changefeed(struct cluster *c, unsigned slot, const struct chan
 		return -1;
 	struct tidb_cluster *t = c->own;
 	struct tidb_feed *w = &t->feed[slot];
+	struct undo *left;
 	const char *user;
+	int rc;
 
 	if (stock_can_tls("TiCDC", o->sink->as_sink.user[0] ? &o->sink->as_sink : &o->sink->ep, e) <
 	    0)
 		return -1;
+	/* what is noted under its id would be paused, and removed with its log */
+	if ((rc = tidb_cluster_has_changefeed(c, o->id, e)) != 0)
+		return rc < 0 ? -1
+			      : err_set(e, ERR_ENV, 0,
+					"%s has a changefeed %s already, which this run did not "
+					"create (fix: choose another id; `drtest clean --clusters` "
+					"removes those of ended runs)",
+					c->name, o->id);
 	/* before either is made; the user stays noted until it is dropped */
 	undo_forget(w->feed_noted); /* that of an earlier changefeed of this run */
 	if (!(w->feed_noted = undo_note(UNDO_FEED, used_path, c->name, o->id, e)))
@@ -437,9 +470,15 @@ static int attach_changefeed(struct cluster *c, unsigned slot, const struct chan
 	    !(w->user_noted = undo_note(UNDO_USER, used_path, o->sink->name, user, e)))
 		return -1;
 	feeds_into(c, o->sink);
-	if (!undo_note(UNDO_LEFT_FEED, used_path, c->name, o->id, e))
+	if (!(left = undo_note(UNDO_LEFT_FEED, used_path, c->name, o->id, e)))
 		return -1;
-	return tidb_cluster_changefeed(c, slot, o, e);
+	rc = tidb_cluster_changefeed(c, slot, o, e);
+	if (rc < 0 && !w->feed_stays) {
+		undo_forget(left);
+		undo_forget(w->feed_noted);
+		w->feed_noted = NULL;
+	}
+	return rc;
 }
 
 static int attach_fence(struct cluster *c, struct err *e)

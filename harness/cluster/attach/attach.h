@@ -65,6 +65,11 @@ struct http_tls attach_http_tls(const struct attach_cluster *c); /* points into 
 void attach_file_reference(struct strbuf *out);
 /* ERR_ENV: PD says that it is another cluster than cluster_id, where the file gives one */
 int attach_is_the_one(const struct attach_cluster *c, struct err *e);
+/* What tells the cluster from others at another time: "cluster " and PD's id, or, where no PD
+ * answers, "server " and its address. */
+void attach_identity(const struct attach_cluster *c, struct strbuf *out);
+/* attach_is_the_one(), and it is the one that had that identity. */
+int attach_is_noted(const struct attach_cluster *c, const char *identity, struct err *e);
 /* Before a replay where this run has made no changefeed: ends what a changefeed of an ended run has
  * left running as its user (drtest_cdc_…). ERR_ENV: a run that lives, or one of another machine,
  * writes there; nothing was ended. */

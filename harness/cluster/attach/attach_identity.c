@@ -1,6 +1,7 @@
 /* Is it the cluster that is meant? An address proves nothing: a wrong port, and somebody else's
  * cluster is overwritten. PD tells the cluster's id; SQL and TiCDC are held against that PD by what
  * the SQL server says of its cluster's parts. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -79,6 +80,36 @@ static int parts_agree(const struct attach_cluster *a, const struct pd_members *
 out:
 	sql_close(s);
 	strbuf_release(&captures);
+	return rc;
+}
+
+void attach_identity(const struct attach_cluster *a, struct strbuf *out)
+{
+	struct http_tls tls = attach_http_tls(a);
+	struct pd_members m;
+
+	if (a->pd[0] && pd_members(a->pd, &tls, deadline_in_ms(LOOK_MS), &m, NULL) == 0)
+		strbuf_addf(out, "cluster %" PRIu64, m.cluster_id);
+	else
+		strbuf_addf(out, "server %s:%u", a->sql.host, a->sql.port);
+}
+
+int attach_is_noted(const struct attach_cluster *a, const char *identity, struct err *e)
+{
+	struct strbuf now = STRBUF_INIT;
+	int rc = attach_is_the_one(a, e);
+
+	if (rc < 0 || !*identity) /* "": noted by an older drtest */
+		return rc;
+	if (!strncmp(identity, "server ", 7))
+		strbuf_addf(&now, "server %s:%u", a->sql.host, a->sql.port);
+	else
+		attach_identity(a, &now);
+	if (strcmp(now.buf, identity) != 0)
+		rc = err_set(e, ERR_ENV, 0,
+			     "that run's %s was %s, and %s is what the clusters file leads to now",
+			     a->name, identity, now.buf);
+	strbuf_release(&now);
 	return rc;
 }
 
