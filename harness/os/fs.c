@@ -49,6 +49,15 @@ int fs_mkdir_p(const char *path, mode_t mode, struct err *e)
 	return rc;
 }
 
+/* Another file system, or another folder, that somebody has mounted there. */
+static bool is_mounted(int fd)
+{
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH, 0, &st) == 0 &&
+	       st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
 static int remove_at(int dir, const char *name, int depth)
 {
 	struct dirent *d;
@@ -68,9 +77,9 @@ static int remove_at(int dir, const char *name, int depth)
 			errno = why; /* no directory: the first refusal counts */
 		return -1;
 	}
-	if (depth >= DEPTH_MAX) {
+	if (depth >= DEPTH_MAX || (depth && is_mounted(fd))) {
 		close(fd);
-		errno = ELOOP;
+		errno = depth >= DEPTH_MAX ? ELOOP : EBUSY;
 		return -1;
 	}
 	list = fdopendir(fd);

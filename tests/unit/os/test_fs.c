@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -263,6 +265,40 @@ static void many_that_ask_at_once_get_different_ports(void **unused)
 	}
 }
 
+/* 0: what is mounted in the tree is there, and the tree too; in a mount namespace of its own. */
+static int remove_beside_a_mount(void)
+{
+	char *theirs = xstrdup(in("theirs"));
+	struct err e = ERR_INIT;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount(theirs, in("tree/sub/at"), NULL, MS_BIND, NULL) < 0)
+		return 2;
+	return fs_remove_tree(in("tree"), &e) < 0 && strstr(e.text, "busy") &&
+			       fs_exists(in("theirs/data"))
+		       ? 0
+		       : 1;
+}
+
+static void what_is_mounted_in_a_tree_is_not_removed(void **unused)
+{
+	struct err e = ERR_INIT;
+	int status;
+	pid_t pid;
+
+	(void)unused;
+	assert_int_equal(fs_mkdir_p(in("tree/sub/at"), 0755, &e), 0);
+	assert_int_equal(fs_mkdir_p(in("theirs/data"), 0755, &e), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(remove_beside_a_mount());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 2) /* not root, or a container that forbids it */
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static int make_dir(void **unused)
 {
 	(void)unused;
@@ -282,6 +318,7 @@ int main(void)
 		cmocka_unit_test(a_write_replaces_the_file_whole),
 		cmocka_unit_test(what_is_no_file_is_written_to_and_not_replaced),
 		cmocka_unit_test(a_tree_is_copied_and_removed_without_following_links),
+		cmocka_unit_test(what_is_mounted_in_a_tree_is_not_removed),
 		cmocka_unit_test(a_port_belongs_to_one_drtest),
 		cmocka_unit_test(who_listens_on_a_port_is_told),
 		cmocka_unit_test(many_that_ask_at_once_get_different_ports),
