@@ -112,6 +112,7 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 	struct undo *u = find_known(kind, cluster, name);
 	char *dir, *file = NULL, *text = NULL;
 	struct strbuf identity = STRBUF_INIT;
+	struct stat st;
 	int rc = -1;
 
 	if (u)
@@ -133,7 +134,8 @@ struct undo *undo_note(enum undo_kind kind, const char *clusters_file, const cha
 	u->fd = open(u->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	add_identity(cluster, &identity);
 	u->identity = strbuf_detach(&identity);
-	text = xstrfmt("%s\n%s\n%s\n%s\n%s\n", kinds[kind], file, cluster, name, u->identity);
+	text = xstrfmt("%s\n%s\n%s\n%s\n%s\n%u\n", kinds[kind], file, cluster, name, u->identity,
+		       stat(file, &st) == 0 ? (unsigned)st.st_uid : 0);
 	if (u->fd < 0 || flock(u->fd, LOCK_EX | LOCK_NB) < 0 ||
 	    fs_write_all(u->fd, text, strlen(text), NULL) < 0 || fsync(u->fd) < 0) {
 		err_sys(e, "record in %s what to undo", dir);
@@ -192,6 +194,7 @@ void undo_leave(struct undo *u)
 	if (!u)
 		return;
 	unlist_everywhere(u);
+	flock(u->fd, LOCK_UN);
 	u->next = undo_left_here;
 	undo_left_here = u;
 }
@@ -378,8 +381,13 @@ static int put_back(const struct undo_text *n, struct err *e)
 {
 	const char *clusters_file = n->line[1], *cluster = n->line[2];
 	struct attach_file f;
+	struct stat st;
 	int rc = -1;
 
+	/* it may name commands, which give passwords */
+	if (*n->line[5] && stat(clusters_file, &st) == 0 && st.st_uid != 0 &&
+	    st.st_uid != geteuid() && st.st_uid != strtoul(n->line[5], NULL, 10))
+		return err_set(e, ERR_USAGE, 0, "%s is another user's file now", clusters_file);
 	if (attach_file_read(&f, clusters_file, e) < 0)
 		return -1;
 	if (attach_secrets(&f, e) < 0)
@@ -422,7 +430,7 @@ static bool note_lines(struct undo_text *n)
 {
 	unsigned lines = 0, kind = 0;
 
-	for (char *at = n->text.buf; lines < 5 && at && *at; lines++) {
+	for (char *at = n->text.buf; lines < 6 && at && *at; lines++) {
 		n->line[lines] = at;
 		at = strchr(at, '\n');
 		if (at)
@@ -433,7 +441,7 @@ static bool note_lines(struct undo_text *n)
 		kind++;
 	if (lines < 3 || kind == sizeof(kinds) / sizeof(kinds[0]))
 		return false;
-	for (; lines < 5; lines++)
+	for (; lines < 6; lines++)
 		n->line[lines] = (char *)"";
 	n->kind = kind;
 	return true;

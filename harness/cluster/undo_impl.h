@@ -24,7 +24,8 @@ extern struct undo *undo_left_here;
 struct undo_text {
 	int fd; /* locked, unless its run lives */
 	struct strbuf text;
-	char *line[5]; /* kind, file, cluster, name, attach_identity() of then */
+	/* kind, file, cluster, name, then attach_identity() and the file's owner of then */
+	char *line[6];
 	enum undo_kind kind;
 	time_t since;
 };

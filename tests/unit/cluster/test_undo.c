@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "harness/cluster/undo.h"
 #include "harness/os/fs.h"
@@ -93,11 +94,48 @@ static void a_name_of_two_lines_is_not_noted(void **unused)
 	assert_int_equal(fs_remove_tree(dir, &e), 0);
 }
 
+static void take_word(void *arg, const char *what)
+{
+	snprintf(arg, 400, "%s", what);
+}
+
+/* A command in it would be run by whoever works the note off. */
+static void a_file_that_is_anothers_by_now_is_not_read(void **unused)
+{
+	char dir[] = "/tmp/drtest-undo.XXXXXX", file[64], ran[64], said[400] = "", text[300];
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	if (geteuid() != 0)
+		skip();
+	assert_non_null(mkdtemp(dir));
+	snprintf(notes, sizeof(notes), "%s/undo", dir);
+	setenv("DRTEST_UNDO", notes, 1);
+	snprintf(file, sizeof(file), "%s/clusters.lua", dir);
+	snprintf(ran, sizeof(ran), "%s/ran", dir);
+	snprintf(text, sizeof(text),
+		 "return { a = { sql = { host = '127.0.0.1', port = 1, password = { command = { "
+		 "'touch', '%s' } } } } }",
+		 ran);
+	assert_int_equal(fs_write_atomic(file, text, strlen(text), 0600, &e), 0);
+	undo_leave(undo_note(UNDO_GC, file, "a", "", &e));
+	assert_int_equal(chown(file, 65534, 65534), 0);
+	assert_int_equal(undo_work_off(take_word, said), 0);
+	assert_non_null(strstr(said, "is another user's file now"));
+	assert_false(fs_exists(ran));
+	assert_int_equal(chown(file, 0, 0), 0);
+	assert_int_equal(undo_work_off(take_word, said), 0);
+	assert_null(strstr(said, "another user's"));
+	assert_true(fs_exists(ran));
+	assert_int_equal(fs_remove_tree(dir, &e), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_long_restore_is_its_runs_until_the_end),
 		cmocka_unit_test(a_name_of_two_lines_is_not_noted),
+		cmocka_unit_test(a_file_that_is_anothers_by_now_is_not_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
