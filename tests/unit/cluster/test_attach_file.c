@@ -270,7 +270,7 @@ static void what_stands_twice_is_refused(void **unused)
 		  "p and q are one server" },
 		{ "return { p = { sql = { host = 'a' }, pd = 'http://pd:2379' }, q = { sql = { host = 'b' }, pd = 'http://PD:2379/' } }",
 		  "p and q have one pd" },
-		{ "return { p = { sql = { host = 'a' } }, store = 's3://b/redo/', redo = 's3://b/redo?access-key=x' }",
+		{ "return { p = { sql = { host = 'a' } }, store = 's3://bkt/redo/', redo = 's3://bkt/redo?access-key=x' }",
 		  "store is in the redo log's own place" },
 		{ "return { p = { sql = { host = 'a' } }, store = 'file:///x//redo/runs', redo = 'file:///x/redo' }",
 		  "store is in the redo log's own place" },
@@ -278,7 +278,7 @@ static void what_stands_twice_is_refused(void **unused)
 	static const char *const good[] = {
 		"return { p = { sql = { host = '127.0.0.1' } }, q = { sql = { host = '127.0.0.2' } } }",
 		"return { p = { sql = { host = 'h' } }, q = { sql = { host = 'h', port = 4001 } } }",
-		"return { p = { sql = { host = 'a' } }, store = 's3://b/redo-runs', redo = 's3://b/redo' }",
+		"return { p = { sql = { host = 'a' } }, store = 's3://bkt/redo-runs', redo = 's3://bkt/redo' }",
 		"local a = { x = 1 } a.x = 2; a.x = 3\nlocal f = function() local y = { z = 1 }; y.z = 2; y.z = 3; return y end\n"
 		"return { p = { sql = { host = 'h', password = 'a, host = \\'b\\'' } }, --[==[ p = ]] ]==]\n"
 		" q = { sql = { host = [[i]] }, [1 == 1 and 'allow' or 'x'] = { 'write', 'write' } } }",
