@@ -254,14 +254,22 @@ static const char *way_out(const char *text)
 	return NULL;
 }
 
-/* A server that does not own the changefeeds passes a request on, and tells what came of it in Go's
- * words: Get "http://host:port/api/v2/…": dial tcp …: connect: connection refused. */
+/* The owner has died, or another has not yet taken over. A server that does not own the changefeeds
+ * passes a request on, and tells what came of it in Go's words:
+ * Get "http://host:port/api/v2/…": dial tcp …: connect: connection refused. */
 static bool owner_is_away(const char *said)
 {
-	return strstr(said, "ErrOwnerNotFound") ||
-	       (strstr(said, "\"http") && strstr(said, "/api/v2/") &&
-		(strstr(said, "dial tcp") || strstr(said, "connection re") ||
-		 strstr(said, ": EOF")));
+	static const char *const away[] = { "ErrOwnerNotFound", "ErrNotOwner",
+					    /* the new architecture's owner, the coordinator */
+					    "not fully initialized", "not initialized, wait",
+					    "TiCDC cluster is unavailable" };
+
+	for (size_t i = 0; i < sizeof(away) / sizeof(away[0]); i++)
+		if (strstr(said, away[i]))
+			return true;
+	return strstr(said, "\"http") && strstr(said, "/api/v2/") &&
+	       (strstr(said, "dial tcp") || strstr(said, "connection re") ||
+		strstr(said, ": EOF"));
 }
 
 static int explain_refusal(const char *what, const char *said, int code, struct err *e)

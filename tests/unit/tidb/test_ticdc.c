@@ -148,6 +148,15 @@ static void refusals_keep_ticdcs_words(void **unused)
 	assert_int_equal(ticdc_refused(&a, "query", &e), -1);
 	assert_int_equal(e.kind, ERR_TIMEOUT);
 	assert_int_equal(e.code, TICDC_OWNER_AWAY);
+	/* of the new architecture's next owner, which does not know its changefeeds yet */
+	strbuf_reset(&a.body);
+	strbuf_addstr(
+		&a.body,
+		"{\"error_msg\":\"coordinator is not fully initialized, wait a moment\",\"error_code\":\"\"}");
+	e = (struct err)ERR_INIT;
+	assert_int_equal(ticdc_refused(&a, "query", &e), -1);
+	assert_int_equal(e.kind, ERR_TIMEOUT);
+	assert_int_equal(e.code, TICDC_OWNER_AWAY);
 	http_answer_release(&a);
 }
 
