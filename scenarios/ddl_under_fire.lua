@@ -27,7 +27,7 @@ return scenario {
 
     t:step("set up", function()
       store = t:store { buckets = { "backup", "redo" } }
-      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary" })
+      primary, secondary = t:clusters({ name = "primary" }, { name = "secondary", ticdc = 0 }) -- it never replicates
       link = t:link { "feed", secondary }
       load = drill.load(t, primary, opt)
       primary:set_gc(false)
