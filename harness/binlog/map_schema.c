@@ -205,7 +205,7 @@ int map_schema(const struct table_map *m, const struct table_schema *now, struct
 				      .columns = xcalloc(n ? n : 1, sizeof(*out->columns)) };
 	if (was_versioned(m, now)) /* all that is known of it */
 		out->create_sql = xstrdup(VERSIONED);
-	else if (now && now->create_sql && !strstr(now->create_sql, VERSIONED))
+	else if (now && now->create_sql && !schema_says(now->create_sql, "WITH", "SYSTEM"))
 		out->create_sql = xstrdup(now->create_sql);
 	for (uint32_t i = 0; i < n; i++) {
 		struct column *c = &out->columns[i];

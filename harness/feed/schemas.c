@@ -410,9 +410,9 @@ void feed_schemas_read_to(struct feed_run *r, uint64_t seq)
 
 static const struct table_schema *check_carried(const struct table_schema *t, struct err *e)
 {
-	if (t->create_sql && strstr(t->create_sql, "WITH SYSTEM VERSIONING"))
+	if (t->create_sql && schema_says(t->create_sql, "WITH", "SYSTEM"))
 		err_set(e, ERR_UNSUPPORTED, 0, BINLOG_VERSIONED);
-	else if (t->create_sql && strstr(t->create_sql, " WITHOUT OVERLAPS"))
+	else if (t->create_sql && schema_says(t->create_sql, "WITHOUT", "OVERLAPS"))
 		err_set(e, ERR_UNSUPPORTED, 0, BINLOG_OVERLAPS);
 	else
 		return t;

@@ -378,6 +378,20 @@ const char *schema_options(const char *create_sql)
 	return NULL;
 }
 
+bool schema_says(const char *create_sql, const char *word, const char *next)
+{
+	struct lex x = { .p = create_sql, .end = create_sql + strlen(create_sql) };
+
+	for (lex_next(&x); x.kind != T_END;) {
+		bool first = lex_is(&x, word);
+
+		lex_next(&x);
+		if (first && lex_is(&x, next))
+			return true;
+	}
+	return false;
+}
+
 static int load_create(struct sql *s, struct table_schema *t, struct err *e)
 {
 	struct strbuf name = STRBUF_INIT;

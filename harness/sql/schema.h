@@ -104,6 +104,8 @@ struct table_schema {
 /* What stands behind the list of columns in SHOW CREATE TABLE's text: ") ENGINE=..". No name, comment
  * or default is taken for it. NULL: nothing does. */
 const char *schema_options(const char *create_sql);
+/* Do the two words stand in it, one behind the other? */
+bool schema_says(const char *create_sql, const char *word, const char *next);
 /* ZEROFILL: MySQL and MariaDB pad the number's text with zeros, TiDB does not. */
 bool column_is_zerofill(const struct column *c);
 /* TiDB sends it as UTF-8, unless its bytes are asked for. */
