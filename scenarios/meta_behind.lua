@@ -9,7 +9,7 @@ local text = require "drtest.text"
 return scenario {
   name = "meta_behind",
   promotes = true,
-  needs = { "kill", "link", "delay" },
+  needs = { "store", "kill", "link", "delay" },
   options = drill.options {
     rate = { 60,      "transactions per second of all connections together", max = 10000000 },
     late = { "1500ms", "additional latency of each request to the store" },

@@ -7,7 +7,7 @@ local text = require "drtest.text"
 return scenario {
   name = "partition",
   promotes = true,
-  needs = { "kill", "link", "cut", "black_hole", "reset", "stall_commit" },
+  needs = { "store", "kill", "link", "cut", "black_hole", "reset", "stall_commit" },
   options = drill.options {
     weather    = { "9s", "how long links fail before the primary is isolated" },
   },

@@ -10,7 +10,7 @@ local flush_ms, meta_ms = 2000, 200 -- TiCDC's defaults: rows and meta of the re
 return scenario {
   name = "primary_kill_sweep",
   promotes = true,
-  needs = { "kill", "link" },
+  needs = { "store", "kill", "link" },
   options = drill.options {
     phase      = { "any", "when the primary dies; any: chosen by the seed", choices = { "any", "backup", "restore", "catch-up", "steady", "ddl", "flush" } },
     soak       = { "3s",  "length of the steady state in which the disaster can happen" },

@@ -27,7 +27,9 @@ expect "a check of a moving target" 2 'verify.same: load oltp_write_only writes 
 expect "bytes that are no text" 1 'FAIL 1 check, 1 failed' bash -c "run $n/bytes.lua"
 expect "a global" 2 "global.lua:4: undefined variable 'counter'" bash -c "run $n/global.lua"
 expect "a script reaches no files" 2 "undefined variable 'io'" bash -c "run $n/no_files.lua"
-expect "a store that is no server" 3 "store: a directory .--store file. cannot be killed or disconnected" "$DRTEST" run double_disaster --on local --store file --out "$out"
+for s in double_disaster $(grep -lE 't:link \{[^}]*store|(kill|pause) = store' scenarios/*.lua); do
+	expect "a store that is no server: $s" 3 "store: a directory .--store file. cannot be killed or disconnected" "$DRTEST" run "$s" --on local --store file --out "$out"
+done
 expect "a mistyped scenario" 2 "no scenario 'failovr': did you mean 'failover'" "$DRTEST" run failovr
 expect "a mistyped suite" 2 "no suite 'nightli': did you mean 'nightly'" "$DRTEST" suite nightli
 expect "a scenario that is not there" 2 'no-such.lua: .*No such file' bash -c "run no-such.lua"
