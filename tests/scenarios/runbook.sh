@@ -82,7 +82,7 @@ return {
   ["new-primary"] = { sql = { host = "10.0.0.3", password = { file = "/etc/a b" } } },
   primary = { sql = { host = "10.0.0.1", password = { command = { "pass", "show", "a b" } } }, expendable = true, commands = { kill = { "kill", "all of $it" } } },
   redo = "s3://redo/p?access-key=AKIALITERAL&secret-access-key=literal-secret&endpoint=http://10.0.0.9:9000",
-  store = "s3://s/p?secret-access-key=literal-secret",
+  store = "s3://store/p?secret-access-key=literal-secret",
 }
 L
 for f in md html; do

@@ -115,12 +115,12 @@ static void a_clusters_file_is_read_whole(void **unused)
 	assert_int_equal(
 		read_text(
 			&f,
-			"return { redo = 's3://r/p', primary = { sql = { host = 'h', port = 4001, password = env 'DRTEST_UNIT_PASSWORD' },"
+			"return { redo = 's3://redo/p', primary = { sql = { host = 'h', port = 4001, password = env 'DRTEST_UNIT_PASSWORD' },"
 			" pd = 'https://h:2379/', tls = { ca = '/ca' }, allow = { 'backup', 'gc' }, commands = { kill = { 'kubectl', 'delete' } } } }",
 			&e),
 		0);
 	assert_int_equal(f.n, 1);
-	assert_string_equal(f.redo, "s3://r/p");
+	assert_string_equal(f.redo, "s3://redo/p");
 	assert_string_equal(f.c[0].sql.password, "p'w");
 	assert_string_equal(f.c[0].sql.user, "root");
 	assert_int_equal(f.c[0].sql.port, 4001);
