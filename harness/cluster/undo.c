@@ -239,13 +239,14 @@ static int look_for_holder(void *arg, const char *file, struct err *unused)
 	return 0;
 }
 
-static bool is_held(enum undo_kind kind, const char *identity, const struct undo *own)
+/* by another note than that of own_fd; -1: by any */
+static bool is_held(enum undo_kind kind, const char *identity, int own_fd)
 {
 	char *dir = undo_folder();
 	struct holders h = { .dir = dir, .kind = kind, .identity = identity };
 	struct stat st;
 
-	if (own && fstat(own->fd, &st) == 0)
+	if (own_fd >= 0 && fstat(own_fd, &st) == 0)
 		h.own = st.st_ino;
 	if (dir && fs_exists(dir))
 		fs_list(dir, look_for_holder, &h, NULL);
@@ -259,7 +260,7 @@ bool undo_is_held(enum undo_kind kind, const char *cluster)
 	bool held;
 
 	add_identity(cluster, &identity);
-	held = is_held(kind, identity.buf, NULL);
+	held = is_held(kind, identity.buf, -1);
 	strbuf_release(&identity);
 	return held;
 }
@@ -269,7 +270,7 @@ bool undo_pass_on(struct undo *u)
 	char *dir = undo_folder();
 	int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	/* one after the other: the last of them puts back */
-	bool held = fd >= 0 && flock(fd, LOCK_EX) == 0 && is_held(u->kind, u->identity, u);
+	bool held = fd >= 0 && flock(fd, LOCK_EX) == 0 && is_held(u->kind, u->identity, u->fd);
 
 	if (held)
 		undo_forget(u);
@@ -369,7 +370,8 @@ static int put_back_there(const struct undo_text *n, const struct attach_cluster
 	if (attach_is_noted(c, n->line[4], e) < 0)
 		return -1;
 	switch (n->kind) {
-	case UNDO_GC: return is_held(UNDO_GC, n->line[4], NULL) ? 0 : tidb_set_gc(&c->sql, true, e);
+	case UNDO_GC: /* off for a run that lives: its own to switch on */
+		return is_held(UNDO_GC, n->line[4], n->fd) ? 0 : tidb_set_gc(&c->sql, true, e);
 	case UNDO_USER: return drop_user(&c->sql, name, e);
 	case UNDO_STATEMENT: return end_statement(c, name, e);
 	case UNDO_FILL: return note_what_came(c, n->line[1], n->since, e);
@@ -521,12 +523,16 @@ static int work_off(void *arg, const char *name, struct err *unused)
 	char *path = xstrfmt("%s/%s", w->dir, name), *what = NULL;
 	struct err e = ERR_INIT;
 	struct undo_text n;
+	int lock = -1;
 	bool ok;
 
 	(void)unused;
 	if (!undo_note_read(&n, path, NULL) || UNDO_IS_LEFT(n.kind) ||
 	    (n.kind == UNDO_STATEMENT) != w->statements)
 		goto out;
+	/* as undo_pass_on() does: of two runs that died, one puts back */
+	if (n.kind == UNDO_GC && (lock = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0)
+		(void)flock(lock, LOCK_EX);
 	ok = put_back(&n, &e) == 0;
 	for (char *p = n.line[3]; *p; p++)
 		*p = *p == '\t' ? ' ' : *p;
@@ -543,6 +549,8 @@ static int work_off(void *arg, const char *name, struct err *unused)
 			words[n.kind].thing, *n.line[3] ? " " : "", n.line[3], n.line[2], e.text,
 			words[n.kind].by_hand, path);
 	}
+	if (lock >= 0)
+		close(lock);
 	w->fn(w->arg, what);
 out:
 	undo_note_release(&n);

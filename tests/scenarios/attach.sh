@@ -309,7 +309,8 @@ if mariadb-install-db --no-defaults --auth-root-authentication-method=normal --s
 	clusters 'primary.allow = { "backup", "gc", "changefeed", "write" }' \
 		"secondary = { kind = \"mysql\", sql = { host = \"127.0.0.1\", port = $port }, allow = { \"restore\", \"write\" } }"
 	sed -e 's/CREATE DATABASE d/CREATE DATABASE e/; s/d\.\([tw]\)/e.\1/g; s/id = "live"/id = "mysql"/; s/redo"/redo-mysql"/' "$scratch/setup.lua" >"$scratch/mysql.lua"
-	expect "MariaDB as the secondary" 0 'PASS' "$DRTEST" run "$scratch/mysql.lua" "${with[@]}"
+	expect "MariaDB as the secondary" 0 'PASS' env DRTEST_UNDO="$scratch/undo-mysql" "$DRTEST" run "$scratch/mysql.lua" "${with[@]}"
+	expect "what it left there is removed" 0 'removed from secondary: database .*e' env DRTEST_UNDO="$scratch/undo-mysql" "$DRTEST" clean --clusters "$scratch/clusters.lua"
 else
 	bad "mariadb-install-db: $(tail -n 20 "$scratch/install.log")"
 fi

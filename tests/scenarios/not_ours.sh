@@ -22,6 +22,7 @@ with=(--on attach --clusters "$scratch/clusters.lua" --out "$out")
 held=("$DRTEST" run "$scratch/held.lua" "${with[@]}")
 clean() { timeout "$(patience 60)" "$DRTEST" clean --clusters "$scratch/clusters.lua" >"$scratch/cleaned" 2>&1 </dev/null; }
 gc() { [ "$(on 0 'SELECT @@tidb_gc_enable')" = "$1" ] && ok || bad "$2: tidb_gc_enable is $(on 0 'SELECT @@tidb_gc_enable')"; }
+on_is() { [ "$(on 0 'SELECT @@tidb_gc_enable')" = "$1" ]; }
 gc_is_noted() { [ "$(grep -l '^gc' "$DRTEST_UNDO"/* 2>/dev/null | wc -l)" = "$1" ]; }
 guardian_ended() { ! pgrep -x drtest-guardian | while read -r p; do grep -sxz "DRTEST_UNDO=$DRTEST_UNDO" "/proc/$p/environ"; done | grep -qa .; }
 scenario held 'a:set_gc(false) b:sql "CREATE DATABASE IF NOT EXISTS mark" t:sleep(opt.stay) a:set_gc(true)'
@@ -40,6 +41,16 @@ gc 0 "the first run was killed, the second wants it off"
 kill -INT $second
 wait $second
 gc 1 "the last run has ended"
+
+# ---- both are killed: it is on again, whoever comes last
+"${held[@]}" >"$scratch/first" 2>&1 </dev/null & first=$!
+"${held[@]}" >"$scratch/second" 2>&1 </dev/null & second=$!
+wait_for 60 gc_is_noted 2 || bad "two runs: $(cat "$scratch/first" "$scratch/second")"
+wait_for 60 on_is 0 || bad "two runs: garbage collection is not off"
+kill -9 $first $second
+wait $first $second 2>/dev/null
+wait_for 60 gc_is_noted 0 || bad "nobody saw to the killed runs' notes"
+gc 1 "both runs were killed"
 
 # ---- its owner had switched it off
 on 0 'SET GLOBAL tidb_gc_enable = OFF'
