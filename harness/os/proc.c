@@ -287,7 +287,6 @@ int proc_kill_all(struct proc *const *procs, size_t n, int64_t *at_ns, struct er
 	for (size_t i = 0; i < alive; i++)
 		kill(-victims[i]->pid, SIGKILL);
 	members_kill(&ms);
-	members_release(&ms);
 	d = deadline_in_ms(KILL_MS_MAX);
 	for (size_t i = 0; i < alive; i++)
 		if (pidfd_exited_for_sure(victims[i]->pidfd, d))
@@ -295,6 +294,10 @@ int proc_kill_all(struct proc *const *procs, size_t n, int64_t *at_ns, struct er
 		else
 			rc = err_set(e, ERR_TIMEOUT, 0, "%s survives SIGKILL for %d s",
 				     victims[i]->name, KILL_MS_MAX / 1000);
+	/* who is dying has no environment any more, and is not found again */
+	for (size_t i = 0; i < ms.n; i++)
+		pidfd_exited_for_sure(ms.m[i].pidfd, deadline_min(d, deadline_in_ms(1000)));
+	members_release(&ms);
 	if (procs_ended(victims, ended, rc < 0 ? NULL : e) < 0)
 		rc = -1;
 	free(victims);
