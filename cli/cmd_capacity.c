@@ -17,7 +17,8 @@ static const struct option_def own[] = {
 	  "limits for p50, p95, p99, p999, max (latency from the due time), lag (of the "
 	  "changefeed), rpo: 'p99<50ms,lag<5s'",
 	  .at = 0 },
-	{ "min-rate", OPTION_TEXT, "N", "start the search at N transactions per second (50)", .at = 0 },
+	{ "min-rate", OPTION_TEXT, "N", "start the search at N transactions per second (50)",
+	  .at = 0 },
 	{ "max-rate", OPTION_TEXT, "N", "do not go beyond N (20000)", .at = 0 },
 	{ "precision", OPTION_TEXT, "PCT", "precision of the result (10)", .at = 0 },
 	{ "hold", OPTION_TEXT, "TIME", "hold each rate for at least this time (8s)", .at = 0 },

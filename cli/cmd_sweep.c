@@ -93,7 +93,8 @@ static int take_max_rpo(void *into, const char *text, struct err *e)
 										  .times = times_ \
 	}
 static const struct option_def options[] = {
-	{ "seeds", OPTION_TAKE, "A..B", "the seeds from A to B, or a list such as 1,7,20..30", .take = take_seeds },
+	{ "seeds", OPTION_TAKE, "A..B", "the seeds from A to B, or a list such as 1,7,20..30",
+	  .take = take_seeds },
 	{ "jobs", OPTION_WHOLE, "N", "run N at the same time (half the processors)", AT(jobs),
 	  .min = 1, .max = SWEEP_JOBS_MAX },
 	{ "resume", OPTION_TEXT, "DIR",

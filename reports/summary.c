@@ -7,7 +7,7 @@
 #include "reports/ways/ways.h"
 
 #define SUMMARY_LINES 24
-#define EXTRA_LINES_MIN 6 /* for checks and notes, however many steps there are */
+#define EXTRA_LINES_MIN 6   /* for checks and notes, however many steps there are */
 #define NAME_COLUMNS_MIN 40 /* that a step's name may have; more where there is room */
 #define PART " · "
 

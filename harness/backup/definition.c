@@ -45,8 +45,8 @@ static bool skip_quoted(struct tokens *t, char quote)
 	return false;
 }
 
-/* At a comment's beginning: into it when a server may execute it, else past it (a type's old format,
- * an option that no engine knows). */
+/* At a comment's beginning: into it when a server may execute it, else past it (a type's old
+ * format, an option that no engine knows). */
 static bool open_comment(struct tokens *t)
 {
 	const char *p = t->at + 2,

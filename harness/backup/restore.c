@@ -268,7 +268,8 @@ static bool stands_alone(const struct manifest_table *t)
 {
 	const char *options = schema_options(t->create_sql);
 
-	return options && !strncmp(options, ") ENGINE=InnoDB", 15) && !strstr(t->create_sql, "FOREIGN KEY");
+	return options && !strncmp(options, ") ENGINE=InnoDB", 15) &&
+	       !strstr(t->create_sql, "FOREIGN KEY");
 }
 
 static void *make_thread(void *arg)

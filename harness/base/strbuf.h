@@ -26,7 +26,7 @@ void strbuf_addf(struct strbuf *s, const char *fmt, ...) __attribute__((format(p
 void strbuf_vaddf(struct strbuf *s, const char *fmt, va_list ap)
 	__attribute__((format(printf, 2, 0)));
 void strbuf_setlen(struct strbuf *s, size_t n); /* n <= len */
-void strbuf_drop_bom(struct strbuf *s); /* the mark that editors put before UTF-8 */
+void strbuf_drop_bom(struct strbuf *s);         /* the mark that editors put before UTF-8 */
 char *strbuf_detach(struct strbuf *s);          /* now the caller's to free() */
 
 #endif

@@ -385,8 +385,8 @@ static int plan_pair_rows(struct planner *l, struct pair *pair, const struct wai
 		return -1;
 	pair->a.crc32c = pair->b.crc32c = l->crc32c;
 	pair->a.no_md5 = pair->b.no_md5 = l->no_md5;
-	other_bytes = take_as_utf8(&pair->a, l->s[0], l->s[1]) |
-		      take_as_utf8(&pair->b, l->s[1], l->s[0]);
+	other_bytes =
+		take_as_utf8(&pair->a, l->s[0], l->s[1]) | take_as_utf8(&pair->b, l->s[1], l->s[0]);
 	pair->a.portable_doubles = pair->b.portable_doubles = !l->same_flavor;
 	pair->count.keyless = pair->a.handle < 0;
 	others = join_others(l, pair, w, config, e, &rc);

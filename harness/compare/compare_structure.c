@@ -491,7 +491,7 @@ static bool is_ignored(const char *db, const char *table, const char *column,
 /* Its own, or that of a key, a foreign key or a CHECK that holds it. */
 static bool is_line_of(const char *line, const char *column)
 {
-	static const char *const words[] = { "PRIMARY", "UNIQUE",  "KEY",
+	static const char *const words[] = { "PRIMARY", "UNIQUE",   "KEY",
 					     "SPATIAL", "FULLTEXT", "CONSTRAINT" };
 	struct lex x = { .p = line, .end = line + strlen(line) };
 	bool lists = false;

@@ -17,7 +17,8 @@ int lua_usage(lua_State *L, const char *fmt, ...) __attribute__((format(printf, 
 #define LUA_MISSPELT 1
 /* The call in the script's own file that led here: its name in ar->name. false: there is none. */
 bool lua_called_by_script(lua_State *L, lua_Debug *ar);
-/* "mine.lua:12: ", of the innermost line of a script's file, where drtest's own Lua has no place; "".
+/* "mine.lua:12: ", of the innermost line of a script's file, where drtest's own Lua has no place;
+ * "".
  */
 void lua_script_line(lua_State *L, char *out, size_t size);
 #define LUA_OWN_CHUNK "[drtest] " /* begins the name of each chunk of drtest's own Lua */

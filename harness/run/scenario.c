@@ -374,8 +374,8 @@ int scenario_needs(struct scenario *s, const struct ground *ground, bool store_s
 	return n;
 }
 
-/* "[drtest] scenario.lua:305: attempt to index …" is of our own Lua, which its reader does not know:
- * the script's line and the name of what it called take the place of ours. */
+/* "[drtest] scenario.lua:305: attempt to index …" is of our own Lua, which its reader does not
+ * know: the script's line and the name of what it called take the place of ours. */
 static void say_whose_error(lua_State *L)
 {
 	const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "",

@@ -481,7 +481,8 @@ bool column_is_vector(const struct column *c)
 
 bool column_is_gbk(const struct column *c)
 {
-	return c->charset && !strcmp(c->charset, "gbk") && c->type != COL_ENUM && c->type != COL_SET;
+	return c->charset && !strcmp(c->charset, "gbk") && c->type != COL_ENUM &&
+	       c->type != COL_SET;
 }
 
 bool column_is_zerofill(const struct column *c)

@@ -101,8 +101,8 @@ struct table_schema {
 	bool without_json; /* checksum.h leaves JSON out */
 	bool no_md5;       /* a server has no MD5() (MySQL 9): SHA2() instead */
 };
-/* What stands behind the list of columns in SHOW CREATE TABLE's text: ") ENGINE=..". No name, comment
- * or default is taken for it. NULL: nothing does. */
+/* What stands behind the list of columns in SHOW CREATE TABLE's text: ") ENGINE=..". No name,
+ * comment or default is taken for it. NULL: nothing does. */
 const char *schema_options(const char *create_sql);
 /* Do the two words stand in it, one behind the other? */
 bool schema_says(const char *create_sql, const char *word, const char *next);

@@ -268,8 +268,7 @@ static bool owner_is_away(const char *said)
 		if (strstr(said, away[i]))
 			return true;
 	return strstr(said, "\"http") && strstr(said, "/api/v2/") &&
-	       (strstr(said, "dial tcp") || strstr(said, "connection re") ||
-		strstr(said, ": EOF"));
+	       (strstr(said, "dial tcp") || strstr(said, "connection re") || strstr(said, ": EOF"));
 }
 
 static int explain_refusal(const char *what, const char *said, int code, struct err *e)

@@ -58,16 +58,16 @@ static void views_whose_names_read_alike_are_two(void **unused)
 
 static void what_holds_an_ignored_column_is_ignored_and_nothing_else(void **unused)
 {
-	static const char *const ignore[] = { "d.t.x", NULL },
-				 *const with[] = { "ADD KEY k (x(10))", "ADD KEY k (x(10), v(5))",
-						   "ADD UNIQUE k (v(5), x(3))",
-						   "ADD CONSTRAINT k CHECK (x > v)",
-						   "ADD CONSTRAINT k FOREIGN KEY (x) REFERENCES p (v)" },
-				 *const without[] = {
-					 "ADD KEY `q (``x``)` (v)",
-					 "ADD CONSTRAINT k FOREIGN KEY (v) REFERENCES p (x)",
-					 "ADD CONSTRAINT k CHECK (v <> '`x`')",
-				 };
+	static const char *const
+		ignore[] = { "d.t.x", NULL },
+		*const with[] = { "ADD KEY k (x(10))", "ADD KEY k (x(10), v(5))",
+				  "ADD UNIQUE k (v(5), x(3))", "ADD CONSTRAINT k CHECK (x > v)",
+				  "ADD CONSTRAINT k FOREIGN KEY (x) REFERENCES p (v)" },
+		*const without[] = {
+			"ADD KEY `q (``x``)` (v)",
+			"ADD CONSTRAINT k FOREIGN KEY (v) REFERENCES p (x)",
+			"ADD CONSTRAINT k CHECK (v <> '`x`')",
+		};
 
 	(void)unused;
 	pair_both(
